@@ -1,0 +1,147 @@
+"""Where things are in this patient's chest, cropped to the lungs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from miliary.arrays import AnyArray, BoolArray, FloatArray, LabelArray
+from miliary.geometry import Box, Geometry
+
+RIGHT, LEFT = 1, 2
+SIDES: dict[str, int] = {"right": RIGHT, "left": LEFT}
+ZONES: dict[str, int] = {"upper": 1, "middle": 2, "lower": 3}
+LOBES: dict[str, int] = {"RUL": 1, "RML": 2, "RLL": 3, "LUL": 4, "LLL": 5}
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A part of a hemithorax that cannot be judged.
+
+    Parameters
+    ----------
+    reason : str
+        Why: consolidation, collapse, rind, not covered by the scan, ...
+    ml : float
+        Its volume.
+    """
+
+    reason: str
+    ml: float
+
+
+@dataclass(frozen=True)
+class Lung:
+    """One lung, as far as it was found.
+
+    Parameters
+    ----------
+    side : str
+        `right` or `left`.
+    volume_ml : float
+        Aerated lung with its vessels and nodules.
+    evaluable_ml : float
+        The part of it in which micronodules can be seen: without vessels, 0 when the lung
+        cannot be judged.
+    excluded : tuple of Excluded
+        What was left out, and why.
+    notes : tuple of str
+        Sentences for a reader.
+    """
+
+    side: str
+    volume_ml: float
+    evaluable_ml: float
+    excluded: tuple[Excluded, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """Labels and distances on one grid, cropped to the lungs.
+
+    Images that a scan does not let us make are None; every other step must bear that.
+
+    Parameters
+    ----------
+    box : tuple of three slices
+        Where the crop lies in the volume.
+    geometry : Geometry
+        The grid of the crop.
+    lung_labels : (z, y, x) uint8
+        1 right lung, 2 left lung: aerated lung with the nodules and vessels inside it.
+    evaluable_labels : (z, y, x) uint8
+        The part of `lung_labels` in which a micronodule could be seen: the window of every
+        spatial statistic. Vessels are not in it.
+    zone_labels : (z, y, x) uint8
+        1 upper, 2 middle, 3 lower, inside the lungs.
+    vessel_mask, airway_mask : (z, y, x) bool
+        Vessels, and the air inside trachea and bronchi.
+    pleura_mm, vessel_mm : (z, y, x) float32
+        Inside the lungs, distance of a voxel's centre to the surface of each.
+    fissure_mask : (z, y, x) bool or None
+        Fissures, one to two voxels thick.
+    fissure_mm : (z, y, x) float32 or None
+        Distance to the nearest fissure.
+    lobe_labels : (z, y, x) uint8 or None
+        1 RUL, 2 RML, 3 RLL, 4 LUL, 5 LLL, 0 unknown.
+    lungs : tuple of Lung
+        Right and left, in this order, those that were found.
+    notes : tuple of str
+        Sentences for a reader.
+    """
+
+    box: Box
+    geometry: Geometry
+    lung_labels: LabelArray
+    evaluable_labels: LabelArray
+    zone_labels: LabelArray
+    vessel_mask: BoolArray
+    airway_mask: BoolArray
+    pleura_mm: FloatArray
+    vessel_mm: FloatArray
+    lungs: tuple[Lung, ...]
+    fissure_mask: BoolArray | None = None
+    fissure_mm: FloatArray | None = None
+    lobe_labels: LabelArray | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def inside_lung(self) -> BoolArray:
+        """Both lungs as one mask."""
+        return self.lung_labels > 0
+
+    def lung(self, side: str) -> Lung | None:
+        """Give one lung, or None where it was not found.
+
+        Parameters
+        ----------
+        side : str
+            `right` or `left`.
+
+        Returns
+        -------
+        Lung or None
+            The lung.
+        """
+        return next((lung for lung in self.lungs if lung.side == side), None)
+
+    def at(self, image: AnyArray, index_zyx: FloatArray) -> AnyArray:
+        """Read an image of this grid at the nearest voxels.
+
+        Parameters
+        ----------
+        image : (z, y, x) array
+            Any image of this anatomy.
+        index_zyx : (N, 3) float
+            Indices into the crop; those outside are moved to its border.
+
+        Returns
+        -------
+        (N,) array
+            The image's values.
+        """
+        nearest = np.rint(np.asarray(index_zyx, float).reshape(-1, 3)).astype(np.intp)
+        z, y, x = np.clip(nearest, 0, np.array(self.geometry.shape) - 1).T
+        return image[z, y, x]

@@ -1,0 +1,221 @@
+"""Read, check, change and print the configuration."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import tomllib
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from miliary.config.sections import Config
+from miliary.errors import ConfigError
+
+
+def load_config(
+    path: str | Path | None = None, overrides: Iterable[str] = (), base: Config | None = None
+) -> Config:
+    """Read a configuration file and apply `table.key=value` changes to it.
+
+    Parameters
+    ----------
+    path : path or None
+        A TOML file that names only what differs from the defaults.
+    overrides : iterable of str
+        Changes as given with `--set`, applied last, in order.
+    base : Config or None
+        What to start from; the defaults unless given.
+
+    Returns
+    -------
+    Config
+        Checked: every key known, every value of its type.
+
+    Raises
+    ------
+    ConfigError
+        For a file that cannot be read, an unknown key, or a value of the wrong type.
+    """
+    config = Config() if base is None else base
+    if path is not None:
+        config = update_config(config, _read_toml(Path(path)))
+    for override in overrides:
+        config = update_config(config, _parse_override(override))
+    return config
+
+
+def update_config(config: Config, tables: Mapping[str, Any]) -> Config:
+    """Give a configuration with some values changed.
+
+    Parameters
+    ----------
+    config : Config
+        What to start from.
+    tables : mapping of str to mapping
+        Section to key to value.
+
+    Returns
+    -------
+    Config
+        The changed one.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown key or a value of the wrong type.
+    """
+    return _updated(config, tables, "")
+
+
+def config_toml(config: Config) -> str:
+    """Print a configuration as commented TOML that `load_config` reads back unchanged.
+
+    Parameters
+    ----------
+    config : Config
+        What to print.
+
+    Returns
+    -------
+    str
+        TOML text, each key under a comment with its meaning, unit and source.
+    """
+    lines = ["# miliary: the effective configuration. A file of yours needs only what differs."]
+    for section in fields(config):
+        values = getattr(config, section.name)
+        lines += ["", f"# {(type(values).__doc__ or '').splitlines()[0]}", f"[{section.name}]"]
+        for item in fields(values):
+            lines += _comment(item.metadata)
+            lines.append(f"{item.name} = {_toml_value(getattr(values, item.name))}")
+    return "\n".join(lines) + "\n"
+
+
+def config_hash(config: Config) -> str:
+    """Give a short hash that is the same for equal configurations.
+
+    Parameters
+    ----------
+    config : Config
+        Any configuration.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    return hashlib.sha256(config_toml(config).encode()).hexdigest()[:16]
+
+
+def config_dict(config: Config) -> dict[str, dict[str, Any]]:
+    """Give a configuration as plain nested dictionaries.
+
+    Parameters
+    ----------
+    config : Config
+        Any configuration.
+
+    Returns
+    -------
+    dict
+        Section to key to value.
+    """
+    return {
+        section.name: {
+            item.name: getattr(getattr(config, section.name), item.name)
+            for item in fields(getattr(config, section.name))
+        }
+        for section in fields(config)
+    }
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"the configuration file must be readable, got {path}: {error.strerror}; check --config"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the configuration must be TOML, got {path}: {error}") from error
+
+
+def _parse_override(override: str) -> dict[str, Any]:
+    """Turn `table.key=value` into nested dictionaries; a bare word is taken for a string."""
+    name, equals, text = override.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not (equals and dot and section and key):
+        raise ConfigError(f"--set must be table.key=value, got {override!r}")
+    try:
+        value = tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    return {section: {key: value}}
+
+
+def _updated(node: Any, changes: Any, path: str) -> Any:
+    if not isinstance(changes, Mapping):
+        raise ConfigError(f"{path} must be a table of settings, got {changes!r}")
+    hints = get_type_hints(type(node))
+    new = {}
+    for key, value in changes.items():
+        name = f"{path}.{key}" if path else str(key)
+        if key not in hints:
+            raise ConfigError(f"{name} must be a known setting{_nearest(key, hints)}")
+        current = getattr(node, key)
+        new[key] = (
+            _updated(current, value, name)
+            if is_dataclass(current)
+            else _checked(value, hints[key], name)
+        )
+    try:
+        return replace(node, **new)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _nearest(key: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    close = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+    return f", got {key!r}; " + (
+        f"perhaps you meant {close[0]!r}" if close else f"known are {', '.join(names)}"
+    )
+
+
+def _checked(value: Any, hint: Any, name: str) -> Any:
+    """Give the value if it is of the annotated type; whole numbers pass for floats."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        hint = next(option for option in inner if option is not type(None))
+        return _checked(value, hint, name)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"{name} must be a list, got {value!r}")
+        if inner[-1] is not Ellipsis and len(value) != len(inner):
+            raise ConfigError(f"{name} must hold {len(inner)} values, got {value!r}")
+        return tuple(_checked(item, inner[0], f"{name}[]") for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise ConfigError(f"{name} must be {hint.__name__}, got {value!r}")
+    return value
+
+
+def _comment(metadata: Mapping[str, str]) -> list[str]:
+    unit = f" ({metadata['unit']})" if metadata.get("unit") else ""
+    lines = [f"# {metadata.get('doc', '')}{unit}"]
+    if metadata.get("source"):
+        lines.append(f"#   source: {metadata['source']}")
+    return lines
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
+    return repr(value)

@@ -1,0 +1,38 @@
+"""The configuration as a whole: one section a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from miliary.config.calibrate import CalibrateSettings
+from miliary.config.detect import DetectSettings
+from miliary.config.lungs import LungSettings
+from miliary.config.measure import MeasureSettings
+from miliary.config.pattern import PatternSettings
+from miliary.config.reading import ReadSettings
+from miliary.config.report import ReportSettings
+from miliary.config.sizes import SizeSettings
+from miliary.config.spatial import SpatialSettings
+from miliary.config.vessels import VesselSettings
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every setting of an analysis.
+
+    Parameters
+    ----------
+    read, lungs, vessels, detect, measure, calibrate, sizes, spatial, pattern, report : settings
+        One section a step.
+    """
+
+    read: ReadSettings = field(default_factory=ReadSettings)
+    lungs: LungSettings = field(default_factory=LungSettings)
+    vessels: VesselSettings = field(default_factory=VesselSettings)
+    detect: DetectSettings = field(default_factory=DetectSettings)
+    measure: MeasureSettings = field(default_factory=MeasureSettings)
+    calibrate: CalibrateSettings = field(default_factory=CalibrateSettings)
+    sizes: SizeSettings = field(default_factory=SizeSettings)
+    spatial: SpatialSettings = field(default_factory=SpatialSettings)
+    pattern: PatternSettings = field(default_factory=PatternSettings)
+    report: ReportSettings = field(default_factory=ReportSettings)

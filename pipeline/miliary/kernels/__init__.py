@@ -1,0 +1,1 @@
+"""Vectorised numerics on plain arrays: no volumes, paths, logs or configuration here."""
