@@ -4,7 +4,94 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from miliary.config.fields import setting
+
+_FACTS = "measured: facts/spatial-statistics.md"
+
 
 @dataclass(frozen=True)
 class SpatialSettings:
-    """Settings of the step."""
+    """Statistics of how the nodules lie in the lungs."""
+
+    simulations: int = setting(
+        999, "simulated random patterns behind every envelope and the primary test",
+        source="facts/spatial-statistics.md 4: 999, or 199 for a quick look",
+    )  # fmt: skip
+    empty_space_simulations: int = setting(
+        199, "how many of them F and J are computed for", source=f"{_FACTS} 2d: F costs most"
+    )
+    covariate_simulations: int = setting(
+        1999, "samples behind the tests of distances to pleura, fissure and vessel"
+    )
+    alpha: float = setting(0.05, "share of random patterns that may leave an envelope")
+    min_nodules: int = setting(
+        10, "fewer nodules in a lung, or in both, are not tested",
+        source="a choice: the level holds at any number, but so few tell next to nothing",
+    )  # fmt: skip
+    max_radius_mm: float = setting(
+        30.0, "longest distance of the summary functions", unit="mm",
+        source="fixed before looking, as facts/spatial-statistics.md 6.9 asks; a lobule is 10-25",
+    )  # fmt: skip
+    radius_step_mm: float = setting(0.5, "step of their radii", unit="mm")
+    bin_mm: float = setting(
+        0.1, "bins of distance, a whole part of the step", unit="mm", source=f"{_FACTS} 4"
+    )
+    min_separation_mm: float = setting(
+        2.0, "no two nodules of the detector lie nearer; simulated ones are held to the same",
+        unit="mm", source=f"{_FACTS} 6.4: 4 mm, if ignored, rejects all random patterns of 1,000",
+    )  # fmt: skip
+    min_shared: float = setting(
+        0.05, "radii stop where the window shares less than this with itself, moved by as much"
+    )
+    lag_voxel_mm: float = setting(
+        1.5, "set covariance and border distance are taken on voxels of about this size",
+        unit="mm", source=f"{_FACTS} 2d: twice as coarse costs 1 % at lag 0, 0.02 % elsewhere",
+    )  # fmt: skip
+    directions: int = setting(1000, "directions over which the set covariance is averaged")
+    hole_mm: float = setting(
+        5.0, "holes of the window up to twice as wide, as vessels leave, are no border for G and F",
+        unit="mm", source="a choice: vessels of the lung outside its hilum are narrower than 10 mm",
+    )  # fmt: skip
+    lattice_points: int = setting(
+        2000,
+        "places from which empty space is measured",
+        source=f"{_FACTS} 2d: 3-5 thousand or less",
+    )
+    max_empty: float = setting(
+        0.95, "J is given where F is at most this", source="above it J is a quotient of noise"
+    )
+    move_mm: float = setting(
+        2.0, "nodules outside the evaluable lung by no more than this are moved into it", unit="mm",
+        source="a nodule of 2 mm that touches a vessel may be taken for a part of it",
+    )  # fmt: skip
+    shells_mm: tuple[float, ...] = setting(
+        (2.5, 5.0, 10.0), "widths of the shells about pleura, fissure and vessel", unit="mm"
+    )
+    block_mm: float = setting(
+        30.0, "cubes in which clustered nodules are taken together", unit="mm",
+        source="the longest distance of the summary functions",
+    )  # fmt: skip
+    reference_points: int = setting(50_000, "places that tell what each cube may expect")
+
+    def __post_init__(self) -> None:
+        if not 0 < self.bin_mm <= self.radius_step_mm < self.max_radius_mm:
+            raise ValueError(
+                "bin_mm, radius_step_mm and max_radius_mm must be above 0 and rise, "
+                f"got {self.bin_mm}, {self.radius_step_mm} and {self.max_radius_mm}"
+            )
+        parts = self.radius_step_mm / self.bin_mm, self.max_radius_mm / self.radius_step_mm
+        if any(abs(part - round(part)) > 1e-6 for part in parts):
+            raise ValueError(
+                "radius_step_mm must hold a whole number of bin_mm, and max_radius_mm of "
+                f"radius_step_mm, got {self.radius_step_mm}, {self.bin_mm}, {self.max_radius_mm}"
+            )
+        if min(self.simulations, self.covariate_simulations) < 19:
+            raise ValueError(
+                "simulations and covariate_simulations must be at least 19, "
+                f"got {self.simulations} and {self.covariate_simulations}"
+            )
+        if not 0 <= self.empty_space_simulations <= self.simulations:
+            raise ValueError(
+                "empty_space_simulations must be 0 to simulations, "
+                f"got {self.empty_space_simulations}"
+            )

@@ -1,0 +1,77 @@
+"""Masks and label images as NIfTI, on the grid of the whole scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk  # noqa: N813
+
+from miliary.arrays import AnyArray
+from miliary.geometry import Box, Geometry
+from miliary.io.orient import patient_turn
+from miliary.io.volume_files import affine_of
+
+#: zlib level: masks are nearly all zeros, and the fastest level is within a few kB of the best.
+_COMPRESSION = 1
+
+
+def write_mask(
+    path: str | Path, labels: AnyArray, geometry: Geometry, *, box: Box | None = None
+) -> Path:
+    """Write a mask or label image that overlays the scan in any viewer.
+
+    Parameters
+    ----------
+    path : path
+        Ends in `.nii.gz`.
+    labels : (z, y, x) bool or int
+        Labels from 0; of the whole grid, or of the part in `box`.
+    geometry : Geometry
+        The grid of the whole scan.
+    box : tuple of three slices or None
+        Where `labels` lies in the scan; the rest becomes 0.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    part = np.asarray(labels)
+    highest = int(part.max(initial=0))
+    if (part.size and part.min() < 0) or highest > np.iinfo(np.uint16).max:
+        raise ValueError(f"labels must be 0 to 65535, got {part.min()} to {highest}")
+    dtype = np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16
+    box = box or tuple(slice(0, n) for n in geometry.shape)  # type: ignore[assignment]
+    whole = np.zeros(geometry.shape, dtype)
+    if whole[box].shape != part.shape:
+        raise ValueError(
+            f"labels must fill their box {whole[box].shape} of the grid, got {part.shape}"
+        )
+    whole[box] = part
+    image = sitk.GetImageFromArray(whole)
+    image.SetSpacing([float(length) for length in geometry.spacing_mm[::-1]])
+    image.SetOrigin([float(value) for value in geometry.affine[:3, 3]])
+    image.SetDirection([float(value) for value in geometry.axes[:, ::-1].ravel()])
+    sitk.WriteImage(image, str(path), useCompression=True, compressionLevel=_COMPRESSION)
+    return Path(path)
+
+
+def read_mask(path: str | Path) -> tuple[AnyArray, Geometry]:
+    """Read a mask or label image.
+
+    Parameters
+    ----------
+    path : path
+        NIfTI, NRRD or MetaImage.
+
+    Returns
+    -------
+    (z, y, x) int, Geometry
+        Labels, turned so that the axes point up, back and left, and their grid.
+    """
+    image = sitk.ReadImage(str(path))
+    stored = sitk.GetArrayFromImage(image)
+    affine = affine_of(image)
+    turn = patient_turn(affine)
+    return np.ascontiguousarray(turn.view(stored)), turn.geometry(stored.shape, affine)

@@ -1,0 +1,341 @@
+"""Fit blurred balls to an image: place, diameter, contrast and background of many at once.
+
+A threshold would squeeze true diameters of 1.0 to 2.0 mm into 1.2 to 1.75 mm and so fake a
+uniform size (facts/detection-and-distribution.md, section 4). The fit undoes the point spread.
+Below about 2 mm contrast and diameter can hardly be told apart; what is known of soft tissue
+then decides, as a prior on the contrast, and counts in the standard error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from miliary.arrays import BoolArray, FloatArray, IntArray
+
+#: Order of the parameters of a fit.
+_Z, _Y, _X, _RADIUS, _CONTRAST, _BACKGROUND = range(6)
+
+#: The distance from the centre is kept above this part of sigma, where its inverse is needed.
+_NEAREST_SIGMAS = 1e-3
+
+#: Damping of the normal equations: start, and how it changes with success and failure.
+_DAMPING_START, _DAMPING_DOWN, _DAMPING_UP = 1e-2, 0.3, 8.0
+
+#: Width over which the weight of the voxels round a ball falls off.
+_RIM_MM = 0.1
+
+_ROUNDS = 2
+
+#: A fit rests when a step moves place and radius by less than this.
+_REST_MM = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class BallFit:
+    """The balls that fit best, one row each.
+
+    Parameters
+    ----------
+    centre_grid_mm : (N, 3) float
+        Centres as grid points `(z, y, x)`.
+    diameter_mm, diameter_se_mm : (N,) float
+        Diameters and their standard errors.
+    contrast_hu, background_hu : (N,) float
+        Contrast of the unblurred ball, and the level around it.
+    converged : (N,) bool
+        Whether the fit came to rest within its steps.
+    """
+
+    centre_grid_mm: FloatArray
+    diameter_mm: FloatArray
+    diameter_se_mm: FloatArray
+    contrast_hu: FloatArray
+    background_hu: FloatArray
+    converged: BoolArray
+
+
+@dataclass(frozen=True, eq=False)
+class _Neighbourhood:
+    """The voxels (N, P) of each fit: values, places (N, P, 3), and how far they take part."""
+
+    values: FloatArray
+    places: FloatArray
+    taking_part: FloatArray
+
+
+@dataclass(frozen=True)
+class FitModel:
+    """What is known before the fit.
+
+    Parameters
+    ----------
+    psf_sigma_mm : (3,) float
+        Standard deviation of the point spread along z, y and x.
+    noise_hu : float
+        Standard deviation of the image noise.
+    tissue_hu, tissue_sd_hu : float
+        What nodules are made of: mean and standard deviation of the prior on
+        background + contrast.
+    min_diameter_mm, max_diameter_mm : float
+        The fit stays between them.
+    margin_mm : float
+        Voxels up to this distance beyond the ball's surface take part.
+    outlier_hu : float
+        Residuals well above this (a vessel beside the ball) lose their weight.
+    n_steps : int
+        Most steps of the fit.
+    """
+
+    psf_sigma_mm: tuple[float, float, float]
+    noise_hu: float
+    tissue_hu: float
+    tissue_sd_hu: float
+    min_diameter_mm: float
+    max_diameter_mm: float
+    margin_mm: float
+    outlier_hu: float
+    n_steps: int
+
+
+def ball_share_and_slopes(
+    offset_mm: FloatArray, radius_mm: FloatArray, psf_sigma_mm: tuple[float, float, float]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Share of a blurred ball, with its derivatives.
+
+    In closed form for an isotropic Gaussian as in `balls.ball_profile`; where the point spread
+    is longer along z, by Gauss-Hermite quadrature along it. In plane the two axes count as one.
+
+    Parameters
+    ----------
+    offset_mm : (N, P, 3) float
+        Voxels from the ball's centre `(z, y, x)`.
+    radius_mm : (N,) float
+        Radii.
+    psf_sigma_mm : (3,) float
+        Standard deviations of the point spread along z, y and x.
+
+    Returns
+    -------
+    share : (N, P) float64
+        0 to 1.
+    by_offset : (N, P, 3) float64
+        Derivative by the offset, per mm.
+    by_radius : (N, P) float64
+        Derivative by the radius, per mm.
+    """
+    in_plane = float(np.mean(psf_sigma_mm[1:]))
+    sigma = min(in_plane, psf_sigma_mm[0])
+    axis_z = psf_sigma_mm[0] >= in_plane
+    extra = np.sqrt(abs(psf_sigma_mm[0] ** 2 - in_plane**2))
+    n_nodes = 1 if extra < 1e-3 * sigma else int(np.ceil(1 + 2 * extra / sigma + (extra / sigma) ** 2))
+    nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)
+    weights = weights / weights.sum()
+    share = np.zeros(offset_mm.shape[:2])
+    by_radius, by_offset = np.zeros_like(share), np.zeros(offset_mm.shape)
+    shifts = [(extra * node, 0.0, 0.0) for node in nodes]
+    if not axis_z:
+        # The spread is shorter along z: what is missing lies in the plane, along both its axes.
+        shifts = [(0.0, extra * a, extra * b) for a in nodes for b in nodes]
+        weights = np.outer(weights, weights).ravel()
+    for shift, weight in zip(shifts, weights, strict=True):
+        moved = offset_mm - np.array(shift)
+        distance = np.sqrt(np.einsum("npi,npi->np", moved, moved))
+        distance = np.maximum(distance, _NEAREST_SIGMAS * sigma)
+        value, by_distance, slope = _isotropic(distance, radius_mm[:, None], sigma)
+        share += weight * value
+        by_radius += weight * slope
+        by_offset += (weight * by_distance / distance)[..., None] * moved
+    return share, by_offset, by_radius
+
+
+def _isotropic(
+    r: FloatArray, radius: FloatArray, sigma: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Share, derivative by distance, derivative by radius, for an isotropic spread."""
+    near = np.exp(-0.5 * ((r - radius) / sigma) ** 2)
+    far = np.exp(-0.5 * ((r + radius) / sigma) ** 2)
+    root = np.sqrt(2 * np.pi)
+    below, above = (radius - r) / (np.sqrt(2) * sigma), (radius + r) / (np.sqrt(2) * sigma)
+    rim = sigma / (root * r) * (near - far)
+    share = 0.5 * (special.erf(below) + special.erf(above)) - rim
+    by_distance = rim / r - radius / (root * sigma * r) * (near + far)
+    by_radius = radius / (root * sigma * r) * (near - far)
+    return share, by_distance, by_radius
+
+
+def fit_balls(
+    image: FloatArray,
+    start_grid_mm: FloatArray,
+    start_diameter_mm: FloatArray,
+    spacing_mm: FloatArray,
+    model: FitModel,
+    *,
+    reach_mm: float,
+    batch: int,
+) -> BallFit:
+    """Fit a blurred ball on a flat background to each of many places.
+
+    Damped Gauss-Newton steps on all balls of a batch together; voxels brighter than the model
+    allows lose their weight, so that a vessel beside a nodule does not make it larger.
+
+    Parameters
+    ----------
+    image : (Z, Y, X) float32
+        Image in HU; outside it the outermost voxels go on.
+    start_grid_mm : (N, 3) float
+        First guess of the centres, as grid points.
+    start_diameter_mm : (N,) float
+        First guess of the diameters.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+    model : FitModel
+        What is known before.
+    reach_mm : float
+        Half width of the neighbourhood that is looked at; at least the largest radius expected
+        and the margin.
+    batch : int
+        Balls fitted together; memory grows with it.
+
+    Returns
+    -------
+    BallFit
+        One row a place, in order.
+    """
+    start = np.asarray(start_grid_mm, float).reshape(-1, 3)
+    spacing = np.asarray(spacing_mm, float)
+    ball = _ball_offsets(reach_mm, spacing)
+    parts = [
+        _fit_batch(image, start[rows], np.asarray(start_diameter_mm, float)[rows], spacing, ball, model)
+        for rows in np.array_split(np.arange(len(start)), max(1, -(-len(start) // batch)))
+    ]
+    joined = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+    return BallFit(*joined)
+
+
+def _ball_offsets(reach_mm: float, spacing: FloatArray) -> IntArray:
+    """Voxel offsets (P, 3) within a reach of a voxel."""
+    half = np.ceil(reach_mm / spacing).astype(int)
+    grid = np.stack(np.meshgrid(*(np.arange(-h, h + 1) for h in half), indexing="ij"), -1)
+    offsets = grid.reshape(-1, 3)
+    return offsets[((offsets * spacing) ** 2).sum(axis=1) <= reach_mm**2]
+
+
+def _fit_batch(
+    image: FloatArray,
+    start: FloatArray,
+    diameter: FloatArray,
+    spacing: FloatArray,
+    ball: IntArray,
+    model: FitModel,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, BoolArray]:
+    nearest = np.rint(start / spacing).astype(int)
+    voxels = nearest[:, None] + ball
+    z, y, x = np.moveaxis(np.clip(voxels, 0, np.array(image.shape) - 1), -1, 0)
+    values = image[z, y, x].astype(float)
+    places = voxels * spacing
+    parameters = _first_guess(values, start, diameter, model)
+    # The first round finds the size, the second looks at the voxels that this size calls for.
+    for _ in range(_ROUNDS):
+        around = _Neighbourhood(values, places, _taking_part(places, parameters, model))
+        parameters, normal, resting = _descend(around, parameters, start, model)
+    error = np.sqrt(np.maximum(np.linalg.inv(normal)[:, _RADIUS, _RADIUS], 0.0))
+    return (
+        parameters[:, :3],
+        2 * parameters[:, _RADIUS],
+        2 * error,
+        parameters[:, _CONTRAST],
+        parameters[:, _BACKGROUND],
+        resting,
+    )
+
+
+def _taking_part(places: FloatArray, parameters: FloatArray, model: FitModel) -> FloatArray:
+    """Weight 1 of voxels near the ball, falling softly to 0 at the margin around it."""
+    offset = places - parameters[:, None, :3]
+    outside = np.sqrt((offset**2).sum(axis=-1)) - parameters[:, _RADIUS, None]
+    steepness = np.clip((outside - model.margin_mm) / _RIM_MM, -50, 50)
+    weight: FloatArray = 1.0 / (1.0 + np.exp(steepness))
+    return weight
+
+
+def _descend(
+    around: _Neighbourhood, parameters: FloatArray, start: FloatArray, model: FitModel
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Damped Gauss-Newton steps of all balls together; gives also J'WJ and which came to rest."""
+    damping = np.full(len(parameters), _DAMPING_START)
+    resting = np.zeros(len(parameters), bool)
+    cost, normal, gradient = _normal_equations(around, parameters, model)
+    for _ in range(model.n_steps):
+        diagonal = np.einsum("nii->ni", normal)[:, :, None] * np.eye(6)
+        damped = normal + damping[:, None, None] * diagonal
+        step = np.linalg.solve(damped, gradient[..., None])[..., 0]
+        trial = _bounded(parameters + step, start, model)
+        new_cost, new_normal, new_gradient = _normal_equations(around, trial, model)
+        better = (new_cost <= cost) & ~resting
+        moved = np.abs(trial - parameters)[:, : _RADIUS + 1].max(axis=1)
+        parameters = np.where(better[:, None], trial, parameters)
+        cost = np.where(better, new_cost, cost)
+        normal = np.where(better[:, None, None], new_normal, normal)
+        gradient = np.where(better[:, None], new_gradient, gradient)
+        damping *= np.where(better, _DAMPING_DOWN, _DAMPING_UP)
+        resting |= moved < _REST_MM
+        if resting.all():
+            break
+    return parameters, normal, resting
+
+
+def _first_guess(
+    values: FloatArray, start: FloatArray, diameter: FloatArray, model: FitModel
+) -> FloatArray:
+    parameters = np.empty((len(start), 6))
+    parameters[:, :3] = start
+    parameters[:, _RADIUS] = np.clip(diameter, model.min_diameter_mm, model.max_diameter_mm) / 2
+    # The lung around: more than half of the neighbourhood is neither nodule nor vessel.
+    parameters[:, _BACKGROUND] = np.quantile(values, 0.35, axis=1)
+    parameters[:, _CONTRAST] = model.tissue_hu - parameters[:, _BACKGROUND]
+    return parameters
+
+
+def _bounded(parameters: FloatArray, start: FloatArray, model: FitModel) -> FloatArray:
+    """Keep a step where the model means something; a ball may not walk off to its neighbour."""
+    low, high = model.min_diameter_mm / 2, model.max_diameter_mm / 2
+    parameters[:, _RADIUS] = np.clip(parameters[:, _RADIUS], low, high)
+    walk = np.maximum(0.8, 0.5 * parameters[:, _RADIUS])[:, None]
+    parameters[:, :3] = np.clip(parameters[:, :3], start - walk, start + walk)
+    parameters[:, _CONTRAST] = np.maximum(parameters[:, _CONTRAST], 1.0)
+    return parameters
+
+
+def _normal_equations(
+    around: _Neighbourhood, parameters: FloatArray, model: FitModel
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Cost (N,), J'WJ (N, 6, 6) and J'Wr (N, 6) at the parameters, prior included."""
+    share, by_offset, by_radius = ball_share_and_slopes(
+        around.places - parameters[:, None, :3], parameters[:, _RADIUS], model.psf_sigma_mm
+    )
+    contrast = parameters[:, _CONTRAST, None]
+    residual = around.values - parameters[:, _BACKGROUND, None] - contrast * share
+    # Only what is too bright is an outlier: lung is never darker than its background by much.
+    excess = np.maximum(residual, 0.0) / model.outlier_hu
+    weight = around.taking_part / (1.0 + excess**2) / model.noise_hu**2
+    columns = [
+        -contrast[..., None] * by_offset,
+        (contrast * by_radius)[..., None],
+        share[..., None],
+        np.ones_like(share)[..., None],
+    ]
+    jacobian = np.concatenate(columns, axis=-1)
+    weighted = np.swapaxes(weight[..., None] * jacobian, 1, 2)
+    normal = weighted @ jacobian
+    gradient = (weighted @ residual[..., None])[..., 0]
+    # Cauchy's cost on the bright side, squares on the dark side.
+    bright = model.outlier_hu**2 * np.log1p(excess**2)
+    squares = np.where(residual > 0, bright, residual**2) * around.taking_part
+    tissue = parameters[:, _BACKGROUND] + parameters[:, _CONTRAST]
+    miss = (model.tissue_hu - tissue) / model.tissue_sd_hu
+    gradient[:, _CONTRAST:] += miss[:, None] / model.tissue_sd_hu
+    normal[:, _CONTRAST:, _CONTRAST:] += 1 / model.tissue_sd_hu**2
+    return squares.sum(axis=1) / model.noise_hu**2 + miss**2, normal, gradient

@@ -1,0 +1,103 @@
+"""Local maxima of an image at chosen voxels, without touching the others."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from miliary.arrays import BoolArray, FloatArray, IntArray
+
+
+def interior_indices(mask: BoolArray) -> IntArray:
+    """Flat indices of the true voxels that have all their 26 neighbours in the image.
+
+    Parameters
+    ----------
+    mask : (Z, Y, X) bool
+        Any mask.
+
+    Returns
+    -------
+    (N,) int
+        Increasing.
+    """
+    inner = mask[1:-1, 1:-1, 1:-1]
+    z, y, x = np.nonzero(inner)
+    _, height, width = mask.shape
+    flat: IntArray = ((z + 1) * height + y + 1) * width + x + 1
+    return flat
+
+
+def local_maxima(image: FloatArray, flat_index: IntArray) -> BoolArray:
+    """Tell which of some voxels are greater than all their 26 neighbours.
+
+    Of equal neighbours the one with the larger index counts as the greater.
+
+    Parameters
+    ----------
+    image : (Z, Y, X) float
+        Image, contiguous.
+    flat_index : (N,) int
+        Voxels, none of them on the border of the image.
+
+    Returns
+    -------
+    (N,) bool
+        True at maxima.
+    """
+    values, (_, height, width) = image.ravel(), image.shape
+    index, centre = np.asarray(flat_index), image.ravel()[flat_index]
+    alive = np.arange(len(index))
+    for dz, dy, dx in product((-1, 0, 1), repeat=3):
+        offset = (dz * height + dy) * width + dx
+        if offset == 0:
+            continue
+        neighbour = values[index[alive] + offset]
+        # Most voxels drop out at the first few neighbours, so later passes touch few.
+        kept = centre[alive] > neighbour if offset > 0 else centre[alive] >= neighbour
+        alive = alive[kept]
+    result = np.zeros(len(index), bool)
+    result[alive] = True
+    return result
+
+
+def suppress_neighbours(
+    points_mm: FloatArray, priority: FloatArray, min_separation_mm: float
+) -> BoolArray:
+    """Keep the best of points that are too close to be told apart.
+
+    From the highest priority downwards, a point is kept unless one already kept lies nearer
+    than the separation.
+
+    Parameters
+    ----------
+    points_mm : (N, 3) float
+        Points in mm.
+    priority : (N,) float
+        The higher, the rather kept; of equals the earlier.
+    min_separation_mm : float
+        Closest distance of two kept points.
+
+    Returns
+    -------
+    (N,) bool
+        Which ones are kept.
+    """
+    order = np.argsort(-np.asarray(priority), kind="stable")
+    rank = np.empty(len(order), np.intp)
+    rank[order] = np.arange(len(order))
+    pairs = (
+        KDTree(points_mm).query_pairs(min_separation_mm, output_type="ndarray")
+        if len(points_mm) > 1
+        else np.empty((0, 2), np.intp)
+    )
+    better = np.where(rank[pairs[:, 0]] < rank[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
+    worse = pairs.sum(axis=1) - better
+    kept = np.ones(len(order), bool)
+    # Pairs by the rank of their better point: when a pair's turn comes, that point's fate is known.
+    for k in np.argsort(rank[better], kind="stable"):
+        if kept[better[k]]:
+            kept[worse[k]] = False
+    return kept

@@ -1,0 +1,388 @@
+"""Summary functions of points in a window: K, L, g, G, F and J, and the counts behind them."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from miliary.arrays import FloatArray, IntArray
+
+
+def pair_differences(
+    points_mm: FloatArray, *, max_mm: float
+) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+    """List the pairs of points no farther apart than a distance.
+
+    Parameters
+    ----------
+    points_mm : (N, 3) float
+        Positions.
+    max_mm : float
+        Largest distance.
+
+    Returns
+    -------
+    first, second : (P,) int
+        Each unordered pair once.
+    lags_mm : (P, 3) float
+        First minus second.
+    distances_mm : (P,) float
+        Their lengths.
+    """
+    points_mm = np.asarray(points_mm, float).reshape(-1, 3)
+    if len(points_mm) < 2:
+        none = np.empty(0, np.intp)
+        return none, none, np.empty((0, 3)), np.empty(0)
+    pairs = KDTree(points_mm).query_pairs(max_mm, output_type="ndarray")
+    first, second = np.ascontiguousarray(pairs.T)
+    lags = points_mm[first] - points_mm[second]
+    return first, second, lags, np.sqrt(np.einsum("ij,ij->i", lags, lags))
+
+
+def pair_histogram(
+    points_mm: FloatArray, strata: IntArray, *, n_strata: int, max_mm: float, bin_mm: float
+) -> tuple[IntArray, FloatArray]:
+    """Count pairs within strata by distance, and find nearest neighbours on the way.
+
+    Parameters
+    ----------
+    points_mm : (N, 3) float
+        Positions.
+    strata : (N,) int
+        0 to `n_strata - 1`; pairs of two strata are not counted.
+    n_strata : int
+        How many strata there are.
+    max_mm : float
+        Largest distance, a whole number of bins.
+    bin_mm : float
+        Width of a bin.
+
+    Returns
+    -------
+    histogram : (n_strata, B) int
+        Unordered pairs with distances in `[k, k + 1) * bin_mm`.
+    nearest_mm : (N,) float
+        Distance to the nearest other point of the same stratum; infinite where there is none.
+    """
+    n_bins = int(np.rint(max_mm / bin_mm))
+    histogram = np.zeros((n_strata, n_bins), np.int64)
+    nearest = np.full(len(points_mm), np.inf)
+    for stratum in range(n_strata):
+        members = np.flatnonzero(strata == stratum)
+        if len(members) < 2:
+            continue
+        points = points_mm[members]
+        tree = _tree(points)
+        pairs = tree.query_pairs(max_mm, output_type="ndarray").T
+        first, second = np.ascontiguousarray(pairs)
+        distance = _distances(points, first, second)
+        bins = (distance * (1.0 / bin_mm)).astype(np.intp)
+        histogram[stratum] = np.bincount(bins, minlength=n_bins + 1)[:n_bins]
+        nearest[members] = _nearest_from_pairs(tree, first, second, distance)
+    return histogram, nearest
+
+
+def _tree(points_mm: FloatArray) -> KDTree:
+    """Build a tree that is asked a few times only: an unbalanced one takes half the time."""
+    return KDTree(points_mm, leafsize=32, compact_nodes=False, balanced_tree=False)
+
+
+def _distances(points_mm: FloatArray, first: IntArray, second: IntArray) -> FloatArray:
+    """Measure pairs axis by axis: ten times faster than gathering rows of three."""
+    squares = np.zeros(len(first))
+    for column in np.ascontiguousarray(points_mm.T):
+        step = column.take(first)
+        step -= column.take(second)
+        step *= step
+        squares += step
+    return np.sqrt(squares, out=squares)
+
+
+def _nearest_from_pairs(
+    tree: KDTree, first: IntArray, second: IntArray, distance: FloatArray
+) -> FloatArray:
+    """Take nearest neighbours from the pair list; ask the tree for points that are in none."""
+    nearest = np.full(tree.n, np.inf)
+    np.minimum.at(nearest, first, distance)
+    np.minimum.at(nearest, second, distance)
+    lonely = np.flatnonzero(np.isinf(nearest))
+    if len(lonely):
+        nearest[lonely] = np.asarray(tree.query(tree.data[lonely], k=2)[0])[:, 1]
+    return nearest
+
+
+def k_function(distances_mm: FloatArray, weights: FloatArray, radii_mm: FloatArray) -> FloatArray:
+    """Sum the weights of unordered pairs no farther apart than each radius, twice.
+
+    With weights `|W|² / (n (n - 1) C(x_i - x_j))` this is the translation-corrected K function
+    (Ohser 1983; in three dimensions Baddeley, Moyeed, Howard & Boyde 1993).
+
+    Parameters
+    ----------
+    distances_mm : (P,) float
+        Distances of unordered pairs.
+    weights : (P,) float
+        Weight of each.
+    radii_mm : (R,) float
+        Radii, increasing.
+
+    Returns
+    -------
+    (R,) float
+        K in mm³.
+    """
+    order = np.argsort(distances_mm, kind="stable")
+    total = np.concatenate([[0.0], np.cumsum(np.asarray(weights, float)[order])])
+    k: FloatArray = 2.0 * total[np.searchsorted(distances_mm[order], radii_mm, side="right")]
+    return k
+
+
+def l_function(k_mm3: FloatArray) -> FloatArray:
+    """Turn K into the radius of the ball of that volume: `(3 K / 4 π)^(1/3)`.
+
+    Parameters
+    ----------
+    k_mm3 : array of float
+        K in mm³.
+
+    Returns
+    -------
+    array of float
+        L in mm.
+    """
+    ell: FloatArray = np.cbrt(3.0 * k_mm3 / (4.0 * np.pi))
+    return ell
+
+
+def pair_correlation(
+    distances_mm: FloatArray,
+    weights: FloatArray,
+    radii_mm: FloatArray,
+    *,
+    bandwidth_mm: float,
+    corrected: bool,
+) -> FloatArray:
+    """Smooth the pair correlation g out of weighted distances with Epanechnikov's kernel.
+
+    Exact at every radius, by prefix sums of `w`, `w d` and `w d²` over the sorted distances.
+
+    Parameters
+    ----------
+    distances_mm : (P,) float
+        Distances of unordered pairs, complete up to the largest radius plus the bandwidth.
+    weights : (P,) float
+        Weights as for `k_function`.
+    radii_mm : (R,) float
+        Where to evaluate.
+    bandwidth_mm : float
+        Half width of the kernel; `0.26 / density^(1/3)` is usual.
+    corrected : bool
+        Divide by the part of the kernel that lies above distance 0.
+
+    Returns
+    -------
+    (R,) float
+        g; 1 for complete spatial randomness.
+    """
+    order = np.argsort(distances_mm, kind="stable")
+    d = np.asarray(distances_mm, float)[order]
+    with np.errstate(divide="ignore"):
+        w = np.where(d > 0, 2.0 * weights[order] / (4.0 * np.pi * d**2), 0.0)
+    sums = [np.concatenate([[0.0], np.cumsum(w * d**power)]) for power in (0, 1, 2)]
+    low = np.searchsorted(d, radii_mm - bandwidth_mm, side="left")
+    high = np.searchsorted(d, radii_mm + bandwidth_mm, side="right")
+    s0, s1, s2 = (s[high] - s[low] for s in sums)
+    u = radii_mm / bandwidth_mm
+    # 3/4 (1 - (r - d)²/b²) / b, summed
+    g = (
+        0.75
+        / bandwidth_mm
+        * (s0 * (1.0 - u**2) + (2.0 * u * s1 - s2 / bandwidth_mm) / bandwidth_mm)
+    )
+    return g / kernel_mass(u) if corrected else np.asarray(g)
+
+
+def kernel_mass(u: FloatArray) -> FloatArray:
+    """Give the part of Epanechnikov's kernel around `u` half widths that lies above 0.
+
+    Parameters
+    ----------
+    u : array of float
+        Place of the kernel's centre in half widths, 0 or more.
+
+    Returns
+    -------
+    array of float
+        0.5 to 1.
+    """
+    v = np.minimum(u, 1.0)
+    mass: FloatArray = 0.75 * (v + 2.0 / 3.0 - v**3 / 3.0)
+    return mass
+
+
+def pair_correlation_matrix(
+    edges_mm: FloatArray, radii_mm: FloatArray, *, bandwidth_mm: float
+) -> FloatArray:
+    """Make the matrix that turns weighted distance histograms into pair correlations.
+
+    Parameters
+    ----------
+    edges_mm : (B + 1,) float
+        Edges of the histogram's bins; each bin is taken to lie at its centre.
+    radii_mm : (R,) float
+        Where to evaluate.
+    bandwidth_mm : float
+        Half width of the kernel.
+
+    Returns
+    -------
+    (B, R) float
+        Multiply `(S, B)` sums of weights (as for `k_function`) by it.
+    """
+    centres = (edges_mm[:-1] + edges_mm[1:]) / 2.0
+    u = (radii_mm[None, :] - centres[:, None]) / bandwidth_mm
+    kernel = 0.75 / bandwidth_mm * np.clip(1.0 - u**2, 0.0, None)
+    matrix: FloatArray = 2.0 * kernel / (4.0 * np.pi * centres[:, None] ** 2)
+    return matrix / kernel_mass(radii_mm / bandwidth_mm)
+
+
+def nearest_distances(from_mm: FloatArray, to_mm: FloatArray, *, same: bool) -> FloatArray:
+    """Measure the distance from each place to the nearest point.
+
+    Parameters
+    ----------
+    from_mm : (M, 3) float
+        Places.
+    to_mm : (N, 3) float
+        Points.
+    same : bool
+        The places are the points themselves, and none is its own neighbour.
+
+    Returns
+    -------
+    (M,) float
+        Distances; infinite where there is no (other) point.
+    """
+    if len(to_mm) <= int(same) or len(from_mm) == 0:
+        return np.full(len(from_mm), np.inf)
+    distance = np.asarray(KDTree(to_mm).query(from_mm, k=[2 if same else 1])[0], float)
+    return distance[:, 0]
+
+
+def censored_counts(
+    distances_mm: FloatArray, border_mm: FloatArray, *, step_mm: float, n_steps: int
+) -> tuple[IntArray, IntArray]:
+    """Count on a grid of radii what is seen to happen, and what is lost from sight before.
+
+    A distance counts at the next radius of the grid, a loss at the last one before: places that
+    are lost between two radii are not at risk at the second.
+
+    Parameters
+    ----------
+    distances_mm : (N,) float
+        Distance to the nearest point; may be infinite.
+    border_mm : (N,) float
+        Distance to the border of the window, beyond which a nearer point cannot be excluded.
+    step_mm : float
+        Step of the radii, which start at 0.
+    n_steps : int
+        Index of the last radius.
+
+    Returns
+    -------
+    seen, lost : (n_steps + 2,) int
+        Counts at each radius, and beyond the last one.
+    """
+    happens = distances_mm <= border_mm
+    limit = n_steps + 1
+    at = np.minimum(np.ceil(distances_mm[happens] / step_mm), limit).astype(np.intp)
+    gone = np.minimum(np.floor(border_mm[~happens] / step_mm), limit).astype(np.intp)
+    return np.bincount(at, minlength=limit + 1), np.bincount(gone, minlength=limit + 1)
+
+
+def kaplan_meier(seen: IntArray, lost: IntArray) -> FloatArray:
+    """Estimate a distance distribution from censored counts (Baddeley & Gill 1997).
+
+    Parameters
+    ----------
+    seen, lost : (..., B + 2) int
+        Counts as made by `censored_counts`.
+
+    Returns
+    -------
+    (..., B + 1) float
+        Distribution function at the radii; it stays level where nothing is left at risk.
+    """
+    both = seen + lost
+    at_risk = both.sum(axis=-1, keepdims=True) - np.cumsum(both, axis=-1) + both
+    hazard = np.divide(seen, at_risk, out=np.zeros(seen.shape), where=at_risk > 0)
+    distribution: FloatArray = 1.0 - np.cumprod(1.0 - hazard, axis=-1)
+    return distribution[..., :-1]
+
+
+def reduced_sample(
+    distances_mm: FloatArray, border_mm: FloatArray, radii_mm: FloatArray
+) -> FloatArray:
+    """Estimate a distance distribution from places deeper than each radius only.
+
+    Parameters
+    ----------
+    distances_mm, border_mm : (N,) float
+        Distance to the nearest point and to the border.
+    radii_mm : (R,) float
+        Radii.
+
+    Returns
+    -------
+    (R,) float
+        Share; NaN where no place is deep enough.
+    """
+    deep = border_mm[:, None] >= radii_mm
+    near = distances_mm[:, None] <= radii_mm
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share: FloatArray = (deep & near).sum(axis=0) / deep.sum(axis=0)
+    return share
+
+
+def hanisch(seen: IntArray, eroded_mm3: FloatArray) -> FloatArray:
+    """Estimate G from the points that are nearer to a neighbour than to the border.
+
+    Parameters
+    ----------
+    seen : (B + 2,) int
+        Their counts on a grid of radii, as made by `censored_counts`.
+    eroded_mm3 : (B + 1,) float
+        Volume of the window that lies deeper than each radius.
+
+    Returns
+    -------
+    (B + 1,) float
+        Distribution function; NaN without any such point.
+    """
+    counts = seen[:-1]
+    share = np.divide(counts, eroded_mm3, out=np.zeros(len(counts)), where=eroded_mm3 > 0)
+    total = share.sum()
+    return np.cumsum(share) / total if total > 0 else np.full(len(counts), np.nan)
+
+
+def j_function(g: FloatArray, f: FloatArray, *, max_f: float) -> FloatArray:
+    """Compare room around points with room around places: `(1 - G) / (1 - F)`.
+
+    Above 1 points keep apart, below 1 they cluster (van Lieshout & Baddeley 1996).
+
+    Parameters
+    ----------
+    g, f : (..., R) float
+        Both distribution functions.
+    max_f : float
+        Above this value of F the quotient is noise.
+
+    Returns
+    -------
+    (..., R) float
+        J; NaN where F is above the limit or either is unknown.
+    """
+    with np.errstate(invalid="ignore"):
+        known = f <= max_f
+    j: FloatArray = np.where(known, (1.0 - g) / np.where(known, 1.0 - f, 1.0), np.nan)
+    return j

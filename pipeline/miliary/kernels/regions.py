@@ -1,0 +1,208 @@
+"""Regions of a 3-D image: coarser grids, components, and the split of two that touch."""
+
+from __future__ import annotations
+
+import cc3d
+import numpy as np
+from scipy import ndimage
+from skimage.segmentation import watershed
+
+from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.kernels.distances import depth_inside
+
+
+def block_mean(image: AnyArray, factors: tuple[int, int, int]) -> FloatArray:
+    """Average an image over blocks of voxels.
+
+    Parameters
+    ----------
+    image : (Z, Y, X) array
+        Image.
+    factors : (3,) int
+        Voxels of a block along z, y and x.
+
+    Returns
+    -------
+    (ceil(Z / fz), ceil(Y / fy), ceil(X / fx)) float32
+        Means; the last blocks average what the image has left.
+    """
+    fz, fy, fx = factors
+    shape = tuple(-(-n // f) for n, f in zip(image.shape, factors, strict=True))
+    result = np.empty(shape, np.float32)
+    rows, columns = np.arange(0, image.shape[1], fy), np.arange(0, image.shape[2], fx)
+    counts = np.diff([*rows, image.shape[1]])[:, None] * np.diff([*columns, image.shape[2]])
+    for k in range(shape[0]):
+        slab = image[k * fz : (k + 1) * fz]
+        total = np.add.reduceat(slab.sum(axis=0, dtype=np.float32), rows, axis=0)
+        result[k] = _sum_columns(total, fx, shape[2]) / (counts * len(slab))
+    return result
+
+
+def stretch(image: AnyArray, factors: tuple[int, int, int], shape: tuple[int, ...]) -> AnyArray:
+    """Undo a block mean: repeat each voxel over its block.
+
+    Parameters
+    ----------
+    image : (z, y, x) array
+        Image on the coarse grid.
+    factors : (3,) int
+        Voxels of a block along z, y and x.
+    shape : (3,) int
+        Shape of the fine grid.
+
+    Returns
+    -------
+    (Z, Y, X) array
+        The image on the fine grid.
+    """
+    for axis in (2, 1, 0):
+        image = np.repeat(image, factors[axis], axis=axis)
+    return image[: shape[0], : shape[1], : shape[2]]
+
+
+def components(mask: BoolArray) -> tuple[IntArray, IntArray]:
+    """Label the 6-connected components of a mask.
+
+    Parameters
+    ----------
+    mask : (Z, Y, X) bool
+        The object.
+
+    Returns
+    -------
+    (Z, Y, X) int
+        Labels from 1 on, 0 outside.
+    (L + 1,) int
+        Voxels of each label; those outside the mask do not count.
+    """
+    labels = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=6)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return labels, sizes
+
+
+def keep_large(mask: BoolArray, min_voxels: float) -> BoolArray:
+    """Remove the components of a mask that are too small.
+
+    Parameters
+    ----------
+    mask : (Z, Y, X) bool
+        The object.
+    min_voxels : float
+        Voxels that a component must have to stay.
+
+    Returns
+    -------
+    (Z, Y, X) bool
+        What stays.
+    """
+    labels, sizes = components(mask)
+    stays = sizes >= min_voxels
+    stays[0] = False
+    kept: BoolArray = stays[labels]
+    return kept
+
+
+def label_means(image: AnyArray, labels: IntArray, n_labels: int) -> FloatArray:
+    """Mean of an image over each label.
+
+    Parameters
+    ----------
+    image : (Z, Y, X) array
+        Image.
+    labels : (Z, Y, X) int
+        Labels.
+    n_labels : int
+        Labels run from 0 to this number.
+
+    Returns
+    -------
+    (n_labels + 1,) float
+        Means; 0 for labels without voxels.
+    """
+    sums = np.bincount(labels.ravel(), image.ravel(), n_labels + 1)
+    sizes = np.bincount(labels.ravel(), minlength=n_labels + 1)
+    means: FloatArray = sums / np.maximum(sizes, 1)
+    return means
+
+
+def bounding_box(mask: BoolArray, margin: IntArray | tuple[int, ...] = (0, 0, 0)) -> AnyBox:
+    """Give the smallest box round a mask.
+
+    Parameters
+    ----------
+    mask : (Z, Y, X) bool
+        The object, not empty.
+    margin : (3,) int
+        Voxels to add on both sides along z, y and x, as far as the image goes.
+
+    Returns
+    -------
+    tuple of three slices
+        The box.
+
+    Raises
+    ------
+    ValueError
+        When the mask is empty.
+    """
+    bounds = []
+    for axis in range(3):
+        used = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
+        if len(used) == 0:
+            raise ValueError("a bounding box needs a mask that is not empty, got an empty one")
+        low, high = used[0] - margin[axis], used[-1] + 1 + margin[axis]
+        bounds.append(slice(max(int(low), 0), min(int(high), mask.shape[axis])))
+    return bounds[0], bounds[1], bounds[2]
+
+
+def split_in_two(
+    mask: BoolArray, spacing_mm: FloatArray, *, min_share: float, radii_mm: FloatArray
+) -> IntArray:
+    """Part an object at its waist, if it has one.
+
+    The object is eroded more and more until two large parts remain apart; a watershed on the
+    depth gives the rest of it to the two.
+
+    Parameters
+    ----------
+    mask : (Z, Y, X) bool
+        The object.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+    min_share : float
+        Share of what is left of the object that each of two parts must hold.
+    radii_mm : (R,) float
+        Erosions to try, increasing.
+
+    Returns
+    -------
+    (Z, Y, X) int
+        1 for the part of smaller mean x and 2 for the other; 1 alone when there is no waist;
+        0 outside.
+    """
+    depth = depth_inside(mask, spacing_mm)
+    for radius in radii_mm:
+        labels, sizes = components(depth > radius)
+        first, second = np.argsort(sizes)[::-1][:2] if len(sizes) > 2 else (0, 0)
+        if second and sizes[second] >= min_share * sizes.sum():
+            seeds = np.zeros(mask.shape, np.int32)
+            middle = [ndimage.center_of_mass(labels == part)[2] for part in (first, second)]
+            if middle[0] > middle[1]:
+                first, second = second, first
+            seeds[labels == first], seeds[labels == second] = 1, 2
+            parts: IntArray = watershed(-depth, seeds, mask=mask)
+            return parts
+    return mask.astype(np.int32)
+
+
+AnyBox = tuple[slice, slice, slice]
+
+
+def _sum_columns(image: FloatArray, factor: int, n_blocks: int) -> FloatArray:
+    """Sum neighbouring columns; strided adds are faster here than reduceat on the last axis."""
+    total = np.zeros((len(image), n_blocks), np.float32)
+    for offset in range(factor):
+        part = image[:, offset::factor]
+        total[:, : part.shape[1]] += part
+    return total

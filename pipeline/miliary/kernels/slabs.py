@@ -1,0 +1,57 @@
+"""Run a filter slab by slab on several cores: SciPy's filters leave the interpreter lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from miliary.arrays import AnyArray, FloatArray
+
+
+def n_threads() -> int:
+    """Give the number of threads to use: `MILIARY_THREADS`, or the cores this process may use.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    wanted = os.environ.get("MILIARY_THREADS", "")
+    return max(1, int(wanted)) if wanted.isdigit() else len(os.sched_getaffinity(0))
+
+
+def filter_in_slabs(
+    function: Callable[[AnyArray], FloatArray], image: AnyArray, *, halo: int
+) -> FloatArray:
+    """Apply a local filter to slabs along the first axis, two a thread, and join the results.
+
+    Parameters
+    ----------
+    function : callable
+        Maps a part of the image to a float32 array of the same shape. Where it looks farther
+        than `halo` slices the joins would show.
+    image : (Z, ...) array
+        What to filter.
+    halo : int
+        Slices that the filter sees on each side.
+
+    Returns
+    -------
+    (Z, ...) float32
+        As `function(image)`.
+    """
+    n_slices, workers = len(image), n_threads()
+    bounds = np.linspace(0, n_slices, min(2 * workers, max(n_slices, 1)) + 1).astype(int)
+    result = np.empty(image.shape, np.float32)
+
+    def work(start: int, stop: int) -> None:
+        low, high = max(start - halo, 0), min(stop + halo, n_slices)
+        result[start:stop] = function(image[low:high])[start - low : stop - low]
+
+    with ThreadPoolExecutor(workers) as pool:
+        # list() so that an exception of a slab is raised here.
+        list(pool.map(work, bounds[:-1], bounds[1:]))
+    return result

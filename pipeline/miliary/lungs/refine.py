@@ -1,0 +1,151 @@
+"""The boundary of the lungs at full resolution, on a crop of the scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import fill_voids
+import numpy as np
+
+from miliary.anatomy import SIDES
+from miliary.arrays import BoolArray, FloatArray, LabelArray
+from miliary.config.lungs import LungSettings
+from miliary.geometry import Box, Geometry
+from miliary.kernels.distances import close_gaps, depth_inside, distance_to, within
+from miliary.kernels.filters import smooth
+from miliary.kernels.regions import bounding_box, keep_large, stretch
+from miliary.lungs.coarse import LUMEN_HU, Coarse, CoarseLungs
+from miliary.volume import Volume
+
+#: What a voxel of the coarse grid is while the boundary is drawn.
+_OUT, _SHELL, _CORE = 0, 1, 2
+#: Crumbs that the refined boundary leaves apart from the lung.
+_CRUMB_ML = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class LungMasks:
+    """Lungs and airways on a crop of the volume.
+
+    Parameters
+    ----------
+    box : tuple of three slices
+        Where the crop lies in the volume.
+    geometry : Geometry
+        The grid of the crop.
+    lung_labels : (z, y, x) uint8
+        1 right lung, 2 left lung.
+    airway_mask : (z, y, x) bool
+        Air in trachea and main bronchi.
+    cut : tuple of (side, edge)
+        Which lung is cut off by which edge of the scan.
+    """
+
+    box: Box
+    geometry: Geometry
+    lung_labels: LabelArray
+    airway_mask: BoolArray
+    cut: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def refine_lungs(volume: Volume, found: CoarseLungs, settings: LungSettings) -> LungMasks:
+    """Draw the boundary of the lungs at full resolution.
+
+    Only a shell round the coarse boundary is looked at: inside it everything is lung, vessels
+    and nodules too.
+
+    Parameters
+    ----------
+    volume : Volume
+        The scan.
+    found : CoarseLungs
+        Lungs on the coarse grid.
+    settings : LungSettings
+        Limits.
+
+    Returns
+    -------
+    LungMasks
+        Lungs and airways.
+    """
+    coarse = found.grid
+    both = np.logical_or.reduce(list(found.sides.values()))
+    margin = np.ceil(settings.crop_margin_mm / coarse.spacing_mm).astype(int)
+    box = bounding_box(both, margin)
+    fine = _fine_box(box, coarse.factors, volume.geometry.shape)
+    geometry = volume.geometry.crop(fine)
+    hu = smooth(volume.hu[fine].astype(np.float32), settings.smoothing_mm, geometry.spacing_mm)
+    sides = {side: mask[box] for side, mask in found.sides.items()}
+    labels = np.zeros(geometry.shape, np.uint8)
+    for side, state in _states(sides, found.never[box], coarse, settings).items():
+        _draw_side(labels, side, state, hu, geometry.spacing_mm, coarse.factors, settings)
+    lumen = within(found.airway[box], float(coarse.spacing_mm.max()), coarse.spacing_mm)
+    air = stretch(lumen, coarse.factors, geometry.shape) & (hu < LUMEN_HU)
+    return LungMasks(fine, geometry, labels, air, _cut_off(labels, fine, volume, settings))
+
+
+def _fine_box(box: Box, factors: tuple[int, int, int], shape: tuple[int, int, int]) -> Box:
+    z, y, x = (
+        slice(bounds.start * factor, min(bounds.stop * factor, size))
+        for bounds, factor, size in zip(box, factors, shape, strict=True)
+    )
+    return z, y, x
+
+
+def _states(
+    sides: dict[int, BoolArray], never: BoolArray, coarse: Coarse, settings: LungSettings
+) -> dict[int, LabelArray]:
+    """Say of every coarse voxel whether it is lung, or to be looked at closely, for each lung."""
+    away = {side: distance_to(mask, coarse.spacing_mm) for side, mask in sides.items()}
+    nearest = np.minimum.reduce(list(away.values()))
+    states = {}
+    for side, mask in sides.items():
+        state = np.full(mask.shape, _OUT, np.uint8)
+        state[(away[side] <= settings.shell_mm) & (away[side] <= nearest)] = _SHELL
+        state[depth_inside(mask, coarse.spacing_mm) > settings.shell_mm] = _CORE
+        state[never] = _OUT
+        states[side] = state
+    return states
+
+
+def _draw_side(
+    labels: LabelArray,
+    side: int,
+    coarse_state: LabelArray,
+    hu: FloatArray,
+    spacing_mm: FloatArray,
+    factors: tuple[int, int, int],
+    settings: LungSettings,
+) -> None:
+    """Write one lung into the label image."""
+    box = bounding_box(coarse_state != _OUT)
+    fine = _fine_box(box, factors, labels.shape)
+    part = hu[fine]
+    state = stretch(coarse_state[box], factors, part.shape)
+    # Every seventh voxel is plenty for a median.
+    lung_hu = float(np.median(part[(state != _OUT) & (part < settings.air_hu)][::7]))
+    midway = (lung_hu + settings.wall_hu) / 2
+    mask = (state == _CORE) | ((state == _SHELL) & (part < midway))
+    mask = close_gaps(mask, settings.margin_closing_mm, spacing_mm) & (state != _OUT)
+    mask = fill_voids.fill(mask) & (state != _OUT)
+    mask = keep_large(mask, _CRUMB_ML * 1000.0 / float(np.prod(spacing_mm)))
+    labels[fine][mask & (labels[fine] == 0)] = side
+
+
+def _cut_off(
+    labels: LabelArray, box: Box, volume: Volume, settings: LungSettings
+) -> tuple[tuple[str, str], ...]:
+    """Find lungs that the first or the last slice of the scan cuts."""
+    pixel_cm2 = float(np.prod(volume.geometry.spacing_mm[1:])) / 100.0
+    edges = {"lower": labels[0], "upper": labels[-1]}
+    if box[0].start > 0:
+        del edges["lower"]
+    if box[0].stop < volume.geometry.shape[0]:
+        del edges["upper"]
+    return tuple(
+        (side, edge)
+        for side, label in SIDES.items()
+        for edge, section in edges.items()
+        if np.count_nonzero(section == label) * pixel_cm2 >= settings.cut_cm2
+    )

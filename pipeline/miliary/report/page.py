@@ -1,0 +1,215 @@
+"""The page of one case: everything a reader needs, in one file that asks for nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from miliary import __version__
+from miliary.analyze import Analysis
+from miliary.findings import Curve
+from miliary.report import figures, slabs, views
+from miliary.report.slabs import Frame, Slab
+from miliary.report.templating import content_security_policy, environment
+from miliary.report.words import describe_curve, headline, interval, number, short
+
+_DISTANCES = ("pleura", "vessel", "fissure")
+_DISTANCE_TITLES = {
+    "pleura": "Distance to the pleura",
+    "vessel": "Distance to vessels",
+    "fissure": "Distance to fissures",
+}
+_PLACEMENT = ("L", "G")
+_PLACEMENT_TITLES = {"L": "Pairs, L(r) − r", "G": "Nearest neighbours, G(r)"}
+_LUNGS = {"both": "both lungs", "right": "right lung", "left": "left lung"}
+#: What the pictures may take together before they are packed again, smaller: a page is at most
+#: 3 MB, its figures and text take up to 1 MB of it with 3,000 nodules.
+_SLAB_BYTES = 1_800_000
+_LEAST_QUALITY = 20
+
+
+def render_report(analysis: Analysis, provenance: Mapping[str, object]) -> str:
+    """Write the page of one case.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        The case, whatever was found in it.
+    provenance : mapping of str to object
+        Versions, hashes and timings to be listed at the end; nested mappings are laid out flat.
+
+    Returns
+    -------
+    str
+        A complete HTML page. It needs no other file, holds nothing of the patient but pixels
+        of the lungs, and every text in it is escaped.
+    """
+    frame = slabs.frame_lungs(analysis, analysis.config.report)
+    template = environment().get_template("report.html.j2")
+    return template.render(
+        policy=content_security_policy("style.css", "slabs.js"),
+        version=__version__,
+        case=analysis.volume.case,
+        verdict=analysis.miliary,
+        headline=headline(analysis.miliary.flag, analysis.miliary.extent),
+        summary=views.summarise_criteria(analysis.miliary.criteria),
+        facts=views.key_facts(analysis),
+        pattern=analysis.pattern,
+        slabs=_axial(analysis, frame),
+        slab_mm=analysis.config.report.slab_mm,
+        coronal=_coronal(analysis, frame),
+        distances=[_distance(analysis, structure) for structure in _DISTANCES],
+        placement=_placement(analysis),
+        sizes=_sizes(analysis),
+        size=analysis.size,
+        spatial=analysis.spatial,
+        zones=views.ordered_zones(analysis.spatial.zones),
+        shares=[(share, views.ratio_bar(share)) for share in analysis.spatial.shares],
+        calibration=analysis.calibration,
+        calibration_pictures=_calibration(analysis),
+        notes=views.all_notes(analysis),
+        lungs=analysis.anatomy.lungs,
+        acquisition=views.acquisition_rows(analysis),
+        parameters=views.parameter_rows(analysis.config),
+        provenance=views.flat_rows(provenance),
+        seconds=analysis.seconds,
+        seed=analysis.seed,
+    )
+
+
+def _axial(analysis: Analysis, frame: Frame) -> list[dict[str, Any]]:
+    settings = analysis.config.report
+    made = slabs.axial_slabs(frame, settings)
+    keys = slabs.key_levels(frame, made, analysis.anatomy.lung_labels, settings.key_levels)
+    uris = _packed(made, settings.picture_quality)
+    return [
+        _slab_view(slab, uri, analysis, "below the top of the lungs", key=place in keys)
+        for place, (slab, uri) in enumerate(zip(made, uris, strict=True))
+    ]
+
+
+def _packed(made: list[Slab], quality: int) -> list[str]:
+    """Pack the pictures: coarser, then smaller, until they are no more than a page can bear."""
+    pixels = [slab.pixels for slab in made]
+    uris = [slabs.webp_uri(picture, quality) for picture in pixels]
+    while sum(map(len, uris)) > _SLAB_BYTES:
+        if quality > _LEAST_QUALITY:
+            quality = max(quality // 2, _LEAST_QUALITY)
+        else:
+            pixels = [slabs.shrink(picture) for picture in pixels]
+        uris = [slabs.webp_uri(picture, quality) for picture in pixels]
+    return uris
+
+
+def _slab_view(
+    slab: Slab, uri: str, analysis: Analysis, where: str, *, key: bool
+) -> dict[str, Any]:
+    micro = analysis.nodules.micronodule[slab.rows]
+    return {
+        "uri": uri,
+        "key": key,
+        "height": slab.pixels.shape[0],
+        "width": slab.pixels.shape[1],
+        "depth": number(round(slab.depth_mm)),
+        "where": f"{number(round(slab.depth_mm))} mm {where}",
+        "n": len(slab.rows),
+        "rings": [
+            (row + 1, f"{x:.1f}", f"{y:.1f}", f"{r:.1f}", bool(small))
+            for row, (x, y, r), small in zip(slab.rows, slab.rings_px, micro, strict=True)
+        ],
+    }
+
+
+def _coronal(analysis: Analysis, frame: Frame) -> dict[str, Any]:
+    settings = analysis.config.report
+    filled = (analysis.anatomy.lung_labels[frame.box] > 0).sum(axis=(0, 2))
+    # The slab with most lung shows most of it; the middle where there is none.
+    middle = float(filled.argmax()) if filled.any() else len(filled) / 2
+    slab = slabs.make_slab(frame, 1, middle, settings)
+    uri = slabs.webp_uri(slab.pixels, settings.picture_quality)
+    return {
+        "slab": _slab_view(slab, uri, analysis, "behind the front of the lungs", key=True),
+        "pictures": _coronal_pictures(analysis) if len(analysis.nodules) else [],
+    }
+
+
+def _coronal_pictures(analysis: Analysis) -> list[views.Picture]:
+    settings, n = analysis.config.report, len(analysis.nodules)
+    return [
+        views.Picture(
+            figures.figure_uri(figures.plot_coronal_nodules(analysis, settings), photo=True),
+            "All nodules",
+            "Seen from the front; the grey is depth of evaluable lung, the bar 50 mm.",
+            f"The lungs from the front with a dot for each of {n} nodules.",
+        ),
+        views.Picture(
+            figures.figure_uri(figures.plot_coronal_density(analysis, settings), photo=True),
+            "Nodules per litre",
+            f"Smoothed over {short(settings.smooth_mm)} mm, through the whole depth.",
+            "Map of the number of nodules per litre of lung, from the front; "
+            "the table of zones holds the same by numbers.",
+        ),
+    ]
+
+
+def _distance(analysis: Analysis, structure: str) -> views.Picture:
+    found = views.chosen_curves(analysis.spatial.curves, [structure])
+    title = _DISTANCE_TITLES[structure]
+    if not found:
+        return views.Picture("", title, "Not assessable in this scan.", "")
+    lung = found[0].lung
+    where = "" if lung == "both" else f": {_LUNGS.get(lung, lung)}"
+    return _curve_picture(found[0], title + where)
+
+
+def _placement(analysis: Analysis) -> list[views.Picture]:
+    found = views.chosen_curves(analysis.spatial.curves, _PLACEMENT)
+    return [
+        _curve_picture(
+            curve, f"{_PLACEMENT_TITLES[curve.function]}: {_LUNGS.get(curve.lung, curve.lung)}"
+        )
+        for curve in found
+    ]
+
+
+def _curve_picture(curve: Curve, title: str) -> views.Picture:
+    uri = figures.figure_uri(figures.plot_curves([curve]))
+    return views.Picture(uri, title, describe_curve(curve), views.curve_alt(curve))
+
+
+def _sizes(analysis: Analysis) -> views.Picture | None:
+    if not len(analysis.nodules):
+        return None
+    size = analysis.size
+    return views.Picture(
+        figures.figure_uri(figures.plot_sizes(analysis.nodules, size)),
+        "Diameters",
+        "The curve is what nodules of one size would show through measurement error alone.",
+        f"Histogram of {size.n} diameters: median {number(size.median_mm)} mm, middle half "
+        f"{interval(*(size.iqr_mm or (None, None)))} mm.",
+    )
+
+
+def _calibration(analysis: Analysis) -> list[views.Picture]:
+    calibration = analysis.calibration
+    if not calibration.sensitivity:
+        return []
+    pictures = [
+        views.Picture(
+            figures.figure_uri(figures.plot_sensitivity(calibration)),
+            "Share found",
+            f"Of {number(calibration.injected)} simulated nodules put into this very scan.",
+            "Share of simulated nodules found, by diameter and region; the table below holds "
+            "the same by numbers.",
+        )
+    ]
+    if calibration.size_bias_mm and calibration.size_sd_mm:
+        pictures.append(
+            views.Picture(
+                figures.figure_uri(figures.plot_size_error(calibration)),
+                "Error of diameter",
+                "Median error; bars are one robust standard deviation.",
+                "Measured minus true diameter of simulated nodules, by diameter.",
+            )
+        )
+    return pictures

@@ -1,0 +1,263 @@
+"""Covariates over a window: distances and heights, at the nodules and wherever they could be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.config.spatial import SpatialSettings
+from miliary.findings import Test
+from miliary.kernels.covariates import (
+    covariate_statistics,
+    design_effect,
+    monte_carlo_p,
+    simulate_counts,
+)
+from miliary.spatial.window import Window
+
+#: The structure that is cut out of the window. Points are moved out of it onto its very surface,
+#: where random points need not be: such points do not count for the distance to it.
+_HOLE = "vessel"
+#: Names of the statistics.
+_LONG = {"Z1": "Berman Z1", "Z2": "Berman Z2", "KS": "Kolmogorov-Smirnov"}
+#: More bins than this would be no distance in a chest.
+_MAX_BINS = 20_000
+#: Part of a bin by which float32 may miss its edge.
+_EDGE = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Points in a window.
+
+    Parameters
+    ----------
+    points_mm : (N, 3) float
+        Grid points, all inside.
+    strata : (N,) int
+        Index of each point's stratum.
+    moved : (N,) bool
+        Which were moved into the window.
+    """
+
+    points_mm: FloatArray
+    strata: IntArray
+    moved: BoolArray
+
+
+@dataclass(frozen=True, eq=False)
+class Covariate:
+    """A covariate in bins: at the points, in samples under the null hypothesis, in the window.
+
+    Parameters
+    ----------
+    name : str
+        What it is.
+    values : (B,) float
+        Middle of each bin.
+    weights : (L, B) float
+        Voxels, weighted by sensitivity, of each stratum in each bin.
+    counts : (S, L, B) int
+        Points in each bin: the observed pattern, then the simulated ones.
+    effects : dict of str to float
+        Design effects of `z1`, `z2` and each shell's share; empty where nodules are not clustered.
+    """
+
+    name: str
+    values: FloatArray
+    weights: FloatArray
+    counts: IntArray
+    effects: dict[str, float]
+
+    def of(self, chosen: IntArray) -> tuple[IntArray, FloatArray]:
+        """Take some strata together, each with the share of the points that it has.
+
+        Parameters
+        ----------
+        chosen : (M,) int
+            Strata.
+
+        Returns
+        -------
+        counts : (S, B) int
+            Points of these strata.
+        weights : (B,) float
+            What is expected of one point; 0 everywhere without any point.
+        """
+        n = self.counts[0, chosen].sum(axis=1)
+        volume = self.weights[chosen].sum(axis=1)
+        share = np.divide(n, volume, out=np.zeros(len(chosen)), where=volume > 0)
+        mixed = share @ self.weights[chosen]
+        return self.counts[:, chosen].sum(axis=1), mixed / max(mixed.sum(), 1e-300)
+
+
+@dataclass(frozen=True)
+class _Bins:
+    """Bins that start at a multiple of their width, so that shells end on an edge."""
+
+    first: int
+    count: int
+    width_mm: float
+
+    @property
+    def middles(self) -> FloatArray:
+        middles: FloatArray = (self.first + np.arange(self.count) + 0.5) * self.width_mm
+        return middles
+
+    def of(self, values: AnyArray) -> IntArray:
+        # The tolerance keeps 2.5 out of the bin below it in float32.
+        place = np.floor(values / self.width_mm + _EDGE) - self.first
+        binned: IntArray = np.clip(place, 0, self.count - 1).astype(np.int32)
+        return binned
+
+
+def _choose_bins(voxels: list[AnyArray], bin_mm: float) -> _Bins | None:
+    """Cover all finite values with bins; None where there is none."""
+    finite = [values[np.isfinite(values)] for values in voxels]
+    ends = [(float(v.min()), float(v.max())) for v in finite if len(v)]
+    if not ends:
+        return None
+    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
+    width = max(bin_mm, (high - low) / _MAX_BINS)
+    first = int(np.floor(low / width + _EDGE))
+    return _Bins(first, int(np.floor(high / width + _EDGE)) - first + 1, width)
+
+
+def bin_covariate(
+    name: str,
+    image: AnyArray,
+    placed: Placed,
+    window: Window,
+    settings: SpatialSettings,
+    *,
+    clustered: bool,
+    rng: np.random.Generator,
+) -> Covariate | None:
+    """Put a covariate image into bins, with its samples under the null hypothesis.
+
+    Parameters
+    ----------
+    name : str
+        What it is.
+    image : (z, y, x) float
+        The covariate on the window's grid; not finite where unknown.
+    placed : Placed
+        The points.
+    window : Window
+        Where points can be.
+    settings : SpatialSettings
+        Width of the bins, number of samples.
+    clustered : bool
+        Whether to measure design effects: points in groups say less than single ones.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Covariate or None
+        None where it is unknown in the whole window.
+    """
+    if image.shape != window.labels.shape:
+        raise ValueError(
+            f"the image of {name} must have the shape of the window {window.labels.shape}, "
+            f"got {image.shape}"
+        )
+    voxels = [image[s.box].ravel()[s.index] for s in window.strata]
+    bins = _choose_bins(voxels, settings.bin_mm)
+    if bins is None:
+        return None
+    weights = np.zeros((len(voxels), bins.count))
+    for row, values in enumerate(voxels):
+        known, seen = np.isfinite(values), window.strata[row].sensitivity
+        chance = None if seen is None else seen[known]
+        weights[row] = np.bincount(bins.of(values[known]), chance, bins.count)
+    at_points = window.at(image, placed.points_mm)
+    use = np.isfinite(at_points) & ~(placed.moved & (name == _HOLE))
+    observed = np.zeros((1, *weights.shape), np.int64)
+    np.add.at(observed[0], (placed.strata[use], bins.of(at_points[use])), 1)
+    null = simulate_counts(
+        observed[0].sum(axis=1), weights, n_simulations=settings.covariate_simulations, rng=rng
+    )
+    made = Covariate(name, bins.middles, weights, np.concatenate([observed, null]), {})
+    if clustered and use.any():
+        made.effects.update(_design_effects(made, image, placed, use, window, settings))
+    return made
+
+
+def _design_effects(
+    covariate: Covariate,
+    image: AnyArray,
+    placed: Placed,
+    use: BoolArray,
+    window: Window,
+    settings: SpatialSettings,
+) -> dict[str, float]:
+    """Measure by cubes how much clustering inflates the variance of each statistic."""
+    places, strata, weights = window.lattice(settings.reference_points)
+    there = window.at(image, places)
+    known = np.isfinite(there)
+    points, at_points = placed.points_mm[use], window.at(image, placed.points_mm)[use]
+    n = np.bincount(placed.strata[use], minlength=len(window.strata))
+    total = np.bincount(strata[known], weights[known], len(window.strata))
+    # Each stratum expects the number of points that it has.
+    weights = weights[known] * (n / np.where(total > 0, total, 1.0))[strata[known]]
+    blocks, reference = (
+        np.floor(p / settings.block_mm).astype(np.int64) @ np.array([1_000_000, 1000, 1])
+        for p in (points, places[known])
+    )
+    below = np.cumsum(covariate.of(np.arange(len(window.strata)))[1])
+    scores: dict[str, Callable[[FloatArray], FloatArray]] = {
+        "z1": lambda v: v,
+        "z2": lambda v: np.interp(v, covariate.values, below),
+    }
+    for shell in settings.shells_mm:
+        scores[f"{shell:g}"] = partial(_nearer, shell_mm=shell)
+    return {
+        key: design_effect(score(at_points), blocks, score(there[known]), reference, weights)
+        for key, score in scores.items()
+    }
+
+
+def _nearer(values: FloatArray, *, shell_mm: float) -> FloatArray:
+    return (values < shell_mm).astype(float)
+
+
+def covariate_tests(
+    covariate: Covariate, lung: str, chosen: IntArray, names: tuple[str, ...], *, min_n: int
+) -> list[Test]:
+    """Test a covariate with some statistics; p-values are raw.
+
+    Parameters
+    ----------
+    covariate : Covariate
+        In bins.
+    lung : str
+        Name of the chosen strata.
+    chosen : (M,) int
+        Strata.
+    names : tuple of str
+        Of `Z1`, `Z2` and `KS`.
+    min_n : int
+        Fewer points are not tested.
+
+    Returns
+    -------
+    list of Test
+        p None where there are too few points.
+    """
+    counts, weights = covariate.of(chosen)
+    labels = [f"{covariate.name}: {_LONG[name]}" for name in names]
+    if counts[0].sum() < max(min_n, 1):
+        return [Test(label, lung, None, None) for label in labels]
+    statistics = covariate_statistics(counts, covariate.values, weights)
+    tests = []
+    for name, label in zip(names, labels, strict=True):
+        values = getattr(statistics, name.lower())
+        effect = covariate.effects.get("z1" if name == "Z1" else "z2", 1.0)
+        p = monte_carlo_p(values[0] / np.sqrt(effect), values[1:])
+        tests.append(Test(label, lung, p, float(values[0])))
+    return tests

@@ -1,0 +1,69 @@
+"""Masks overlay the scan: their affine is the one of another reader."""
+
+from __future__ import annotations
+
+import nibabel
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from miliary.geometry import Geometry
+from miliary.io.images import read_mask, write_mask
+
+SHAPE, SPACING_MM = (19, 23, 29), (1.25, 0.7, 0.8)
+BOX = (slice(2, 9), slice(5, 21), slice(1, 12))
+#: NIfTI keeps its affine in single precision.
+CLOSE_MM = 1e-4
+
+
+def _grid(kind: str) -> Geometry:
+    straight = Geometry.aligned(SHAPE, SPACING_MM, (-11.5, 7.25, -130.5))
+    affine = straight.affine.copy()
+    if kind == "oblique":
+        a = np.radians(20.0)
+        turn = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+        affine[:3, :3] = turn @ affine[:3, :3]
+    if kind == "flipped":
+        affine[:3, 1:3] *= -1
+    return Geometry(SHAPE, affine)
+
+
+@pytest.mark.parametrize("kind", ["straight", "oblique", "flipped"])
+def test_another_reader_sees_labels_at_the_same_world_points(tmp_path, rng, kind):
+    grid = _grid(kind)
+    labels = rng.integers(0, 3, SHAPE).astype(np.uint8)
+    image = nibabel.load(write_mask(tmp_path / "m.nii.gz", labels, grid))
+    # NIfTI's world is RAS: x and y are those of DICOM with the other sign.
+    to_lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
+    index_zyx = rng.integers(0, SHAPE, (20, 3))
+    points_mm = (to_lps @ np.c_[index_zyx[:, ::-1], np.ones(20)].T).T[:, :3]
+    assert_allclose(points_mm, grid.to_world(index_zyx.astype(float)), atol=CLOSE_MM)
+    assert_array_equal(np.asanyarray(image.dataobj).transpose(2, 1, 0), labels)
+
+
+def test_a_crop_is_written_on_the_whole_grid(tmp_path, rng):
+    grid = _grid("straight")
+    part = rng.random((7, 16, 11)) < 0.5
+    path = write_mask(tmp_path / "m.nii.gz", part, grid, box=BOX)
+    labels, found = read_mask(path)
+    assert labels.shape == SHAPE
+    assert_array_equal(labels[BOX], part)
+    assert labels.sum() == part.sum()
+    assert_allclose(found.affine, grid.affine, atol=CLOSE_MM)
+
+
+def test_many_labels_need_sixteen_bits(tmp_path):
+    labels = np.zeros(SHAPE, np.int32)
+    labels[3, 4, 5] = 1200
+    found, _ = read_mask(write_mask(tmp_path / "m.nii.gz", labels, _grid("straight")))
+    assert (found.dtype, found[3, 4, 5]) == (np.uint16, 1200)
+
+
+def test_a_crop_of_the_wrong_size_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="must fill their box"):
+        write_mask(tmp_path / "m.nii.gz", np.zeros((2, 2, 2)), _grid("straight"), box=BOX)
+
+
+def test_labels_out_of_range_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="0 to 65535, got -1"):
+        write_mask(tmp_path / "m.nii.gz", np.full(SHAPE, -1), _grid("straight"))

@@ -1,0 +1,120 @@
+"""Regions against loops and drawn shapes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import oracles_anatomy as oracles
+from miliary.kernels.airtree import find_gas, find_tube, grow_air
+from miliary.kernels.regions import (
+    block_mean,
+    bounding_box,
+    components,
+    keep_large,
+    label_means,
+    split_in_two,
+    stretch,
+)
+
+SHAPE, SPACING = (19, 23, 29), np.array([1.25, 0.7, 0.8])
+
+
+@pytest.mark.parametrize("factors", [(1, 1, 1), (2, 3, 2), (1, 2, 4)])
+def test_block_mean_matches_the_loop(rng, factors):
+    image = rng.integers(-1024, 3000, SHAPE).astype(np.int16)
+    assert_allclose(block_mean(image, factors), oracles.block_mean(image, factors), rtol=1e-5)
+
+
+def test_stretching_block_means_of_a_blocky_image_gives_it_back(rng):
+    coarse = rng.integers(-1000, 100, (10, 8, 15)).astype(np.int16)
+    fine = stretch(coarse, (2, 3, 2), SHAPE)
+    assert fine.shape == SHAPE
+    assert_array_equal(block_mean(fine, (2, 3, 2)), coarse)
+
+
+def test_components_join_faces_not_edges():
+    mask = np.zeros(SHAPE, bool)
+    mask[0, 0, 0] = mask[0, 0, 1] = mask[1, 1, 1] = True
+    _, sizes = components(mask)
+    assert sorted(sizes) == [0, 1, 2]
+    assert_array_equal(np.argwhere(keep_large(mask, 2)), [[0, 0, 0], [0, 0, 1]])
+    assert not keep_large(np.zeros(SHAPE, bool), 1).any()
+
+
+def test_label_means_match_the_loop(rng):
+    labels = rng.integers(0, 4, SHAPE)
+    image = rng.normal(size=SHAPE)
+    expected = [image[labels == n].mean() for n in range(4)]
+    assert_allclose(label_means(image, labels, 5), [*expected, 0, 0])
+
+
+def test_bounding_box_holds_the_mask_and_its_margin_inside_the_image():
+    mask = np.zeros(SHAPE, bool)
+    mask[3, 5, 7] = mask[6, 20, 28] = True
+    assert bounding_box(mask) == (slice(3, 7), slice(5, 21), slice(7, 29))
+    assert bounding_box(mask, (5, 1, 1)) == (slice(0, 12), slice(4, 22), slice(6, 29))
+    with pytest.raises(ValueError, match="not empty"):
+        bounding_box(np.zeros(SHAPE, bool))
+
+
+def test_two_joined_balls_are_parted_at_their_waist_and_one_is_not():
+    grid = oracles.grid_mm((31, 51, 81), SPACING)
+    left, right = (oracles.ellipsoid(grid, (0, 0, x), (12, 12, 12)) for x in (-14, 14))
+    bridge = oracles.tube(grid, (0, 0, -14), (0, 0, 14), 4.0)
+    radii = np.arange(1.0, 8.0, 1.0)
+    parts = split_in_two(left | right | bridge, SPACING, min_share=0.2, radii_mm=radii)
+    assert_array_equal(parts > 0, left | right | bridge)
+    assert (parts[left & ~right & ~bridge] == 1).all()
+    assert (parts[right & ~left & ~bridge] == 2).all()
+    assert split_in_two(left, SPACING, min_share=0.2, radii_mm=radii).max() == 1
+
+
+def drawn_air():
+    """A windpipe in tissue that opens into a lung, and that lung."""
+    shape, spacing = (60, 60, 70), np.array([2.0, 1.5, 1.6])
+    grid = oracles.grid_mm(shape, spacing)
+    hu = np.full(shape, 40.0, np.float32)
+    lung = oracles.ellipsoid(grid, (-25, 0, 0), (30, 40, 50))
+    pipe = oracles.tube(grid, (-20, 0, 0), (100, 0, 0), 8.0)
+    hu[lung], hu[pipe] = -850.0, -1000.0
+    return hu, pipe, lung, spacing
+
+
+def test_the_windpipe_is_found_and_grown_without_the_lung():
+    hu, pipe, lung, spacing = drawn_air()
+    limits = {"middle_x": 34.5, "reach_mm": 30.0, "area_mm2": (50.0, 700.0)}
+    found = find_tube(hu < -700, spacing, **limits, min_length_mm=15.0)
+    assert found.any()
+    assert not (found & lung & ~pipe).any()
+    grown = grow_air(
+        hu,
+        found,
+        np.ones(hu.shape, bool),
+        thresholds_hu=(-950.0, -900.0, -800.0),
+        max_voxels=50_000,
+        max_growth=1.5,
+    )
+    assert_array_equal(grown, pipe)
+    far = find_tube(hu < -700, spacing, **limits | {"middle_x": 0.0}, min_length_mm=15.0)
+    assert not far.any()
+
+
+def test_gas_in_tissue_is_bowel_and_gas_in_lung_is_not():
+    hu, _, lung, spacing = drawn_air()
+    grid = oracles.grid_mm(hu.shape, spacing)
+    hu[:] = 40.0
+    hu[lung] = -850.0
+    bulla = oracles.ellipsoid(grid, (-25, 0, 0), (8, 8, 8))
+    bowel = oracles.ellipsoid(grid, (30, 0, 0), (8, 8, 8))
+    hu[bulla | bowel] = -1000.0
+    found = find_gas(
+        hu,
+        np.ones(hu.shape, bool),
+        gas_hu=-930.0,
+        soft_hu=-300.0,
+        voxels=(100, 1e6),
+        min_soft_share=0.6,
+    )
+    assert_array_equal(found, bowel)

@@ -1,0 +1,102 @@
+"""Small CT series, sound and spoilt, made on the fly; and slow twins of the readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+
+from miliary.geometry import Geometry
+from miliary.io.write_dicom import write_series
+from miliary.volume import Acquisition, Volume
+
+SHAPE, SPACING_MM, ORIGIN_MM = (19, 23, 29), (1.25, 0.7, 0.8), (-11.5, 7.25, -130.5)
+
+
+def chest(seed: int = 1, shape: tuple[int, int, int] = SHAPE) -> Volume:
+    """Two air-filled boxes of unequal size in tissue, with noise: no symmetry to hide a flip."""
+    rng = np.random.default_rng(seed)
+    hu = rng.normal(40, 20, shape)
+    z, y, x = shape
+    hu[2 : z - 5, 4 : y - 3, 3 : x // 2 - 1] -= 890
+    hu[3 : z - 2, 6 : y - 4, x // 2 + 2 : x - 2] -= 890
+    geometry = Geometry.aligned(shape, SPACING_MM, ORIGIN_MM)
+    acquisition = Acquisition(slice_thickness_mm=1.25, kernel="LUNG", manufacturer="miliary")
+    return Volume(np.rint(hu).astype(np.int16), geometry, acquisition=acquisition)
+
+
+def write(folder: Path, seed: int = 1, *, volume: Volume | None = None, **tags: object) -> Path:
+    """Write a sound series."""
+    write_series(folder, volume or chest(seed), seed=seed, tags=tags)
+    return folder
+
+
+def change(folder: Path, edit: Callable[[pydicom.Dataset, int], None], *, only: slice) -> None:
+    """Edit some of the files of a series in their order."""
+    paths = sorted(folder.glob("*.dcm"))
+    for index in range(len(paths))[only]:
+        dataset = pydicom.dcmread(paths[index])
+        edit(dataset, index)
+        dataset.save_as(paths[index])
+
+
+def move(dataset: pydicom.Dataset, x_mm: float, y_mm: float, z_mm: float) -> None:
+    """Shift the position of a slice."""
+    x, y, z = (float(value) for value in dataset.ImagePositionPatient)
+    dataset.ImagePositionPatient = [x + x_mm, y + y_mm, z + z_mm]
+
+
+def value_at(folder: Path, point_mm: np.ndarray) -> float:
+    """Look up the HU at a world point by hand: the standard's equation, file by file."""
+    best, value = np.inf, np.nan
+    for path in folder.glob("*.dcm"):
+        ds = pydicom.dcmread(path)
+        across, down = np.reshape([float(v) for v in ds.ImageOrientationPatient], (2, 3))
+        offset = point_mm - np.array(ds.ImagePositionPatient, float)
+        distance = abs(offset @ np.cross(across, down))
+        if distance < best:
+            column = offset @ across / float(ds.PixelSpacing[1])
+            row = offset @ down / float(ds.PixelSpacing[0])
+            stored = ds.pixel_array[round(row), round(column)]
+            best, value = distance, stored * float(ds.RescaleSlope) + float(ds.RescaleIntercept)
+    return value
+
+
+def enhanced(folder: Path, volume: Volume, order: np.ndarray) -> Path:
+    """Write a multi-frame object with frames in any order, by hand."""
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
+    from pydicom.uid import EnhancedCTImageStorage
+
+    template = pydicom.dcmread(sorted(write(folder / "t", volume=volume).glob("*.dcm"))[0])
+    for path in (folder / "t").glob("*"):
+        path.unlink()
+    positions = volume.geometry.to_world(np.array([[i, 0, 0] for i in order], float))
+    frames = []
+    for position in positions:
+        place, frame = Dataset(), Dataset()
+        place.ImagePositionPatient = [float(v) for v in position]
+        frame.PlanePositionSequence = Sequence([place])
+        frames.append(frame)
+    shared, measures, plane, rescale = Dataset(), Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = template.PixelSpacing, 1.25
+    plane.ImageOrientationPatient = template.ImageOrientationPatient
+    rescale.RescaleSlope, rescale.RescaleIntercept, rescale.RescaleType = "1", "-1024", "HU"
+    shared.PixelMeasuresSequence = Sequence([measures])
+    shared.PlaneOrientationSequence = Sequence([plane])
+    shared.PixelValueTransformationSequence = Sequence([rescale])
+    for name in ("PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient"):
+        delattr(template, name)
+    for name in ("RescaleSlope", "RescaleIntercept", "RescaleType", "SliceThickness"):
+        delattr(template, name)
+    template.SOPClassUID = EnhancedCTImageStorage
+    template.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
+    template.SharedFunctionalGroupsSequence = Sequence([shared])
+    template.PerFrameFunctionalGroupsSequence = Sequence(frames)
+    template.NumberOfFrames = len(order)
+    template.PixelData = (volume.hu[order] + 1024).astype("<i2").tobytes()
+    template.save_as(folder / "multi.dcm")
+    (folder / "t").rmdir()
+    return folder
