@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import special
+from scipy.spatial import KDTree
 
-from miliary.arrays import FloatArray
+from miliary.arrays import FloatArray, IntArray
 
 #: Half the width of a drawn patch beyond the ball's radius, in sigmas: 1e-4 of the sum is cut.
 REACH_SIGMAS = 4.0
@@ -195,3 +196,78 @@ def _quadrature(
     nodes = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     joint = np.einsum("i,j,k->ijk", *weights).reshape(-1)
     return nodes, joint, smallest
+
+
+def add_balls(
+    image: FloatArray,
+    smoothed: FloatArray,
+    spacing_mm: FloatArray,
+    centres_grid_mm: FloatArray,
+    diameters_mm: FloatArray,
+    *,
+    psf_sigma_mm: tuple[float, float, float],
+    tissue_hu: float,
+    lung_limit_hu: float,
+    reach_mm: float,
+) -> FloatArray:
+    """Put balls of soft tissue into a scan, as its scanner would have shown them.
+
+    A ball takes the place of lung, so it adds what tissue has more than the lung around it; where
+    a vessel runs already, it adds only what is missing. The noise of the scan stays as it is.
+
+    Parameters
+    ----------
+    image : (Z, Y, X) float32
+        Scan in HU.
+    smoothed : (Z, Y, X) float32
+        The same, with its noise smoothed away: tells lung from vessel.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+    centres_grid_mm : (N, 3) float
+        Centres as grid points.
+    diameters_mm : (N,) float
+        Diameters.
+    psf_sigma_mm : (3,) float
+        Standard deviation of the point spread along z, y and x.
+    tissue_hu : float
+        What the balls are made of.
+    lung_limit_hu : float
+        Brighter voxels do not count for the level of the lung around a ball.
+    reach_mm : float
+        Half width of the neighbourhood that tells this level.
+
+    Returns
+    -------
+    (Z, Y, X) float32
+        A new image.
+    """
+    spacing = np.asarray(spacing_mm, float)
+    middle = np.rint(np.asarray(centres_grid_mm, float).reshape(-1, 3) / spacing).astype(np.intp)
+    share = render_balls(
+        image.shape, (spacing[0], spacing[1], spacing[2]), centres_grid_mm, diameters_mm, psf_sigma_mm
+    )
+    z, y, x = np.nonzero(share > 0)
+    # The level of the lung, ball by ball, spread over the voxels by the nearest ball.
+    level = _lung_levels(smoothed, middle, spacing, lung_limit_hu, reach_mm)
+    nearest = KDTree(middle * spacing).query(np.column_stack([z, y, x]) * spacing)[1]
+    here = level[nearest]
+    filled = np.clip((smoothed[z, y, x] - here) / (tissue_hu - here), 0.0, 1.0)
+    result = np.array(image, np.float32)
+    result[z, y, x] += share[z, y, x] * (tissue_hu - here) * (1.0 - filled)
+    return result
+
+
+def _lung_levels(
+    smoothed: FloatArray, middle: IntArray, spacing: FloatArray, limit_hu: float, reach_mm: float
+) -> FloatArray:
+    """Mean of the voxels round each place that are darker than the limit; the limit if none is."""
+    half = np.ceil(reach_mm / spacing).astype(int)
+    axes = [np.arange(-h, h + 1) for h in half]
+    offsets = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    last = np.array(smoothed.shape) - 1
+    z, y, x = np.moveaxis(np.clip(middle[:, None] + offsets, 0, last), -1, 0)
+    values = smoothed[z, y, x]
+    dark = values < limit_hu
+    total = np.where(dark, values, 0.0).sum(axis=1)
+    level: FloatArray = np.where(dark.any(axis=1), total / np.maximum(dark.sum(axis=1), 1), limit_hu)
+    return level

@@ -46,7 +46,6 @@ class LungMasks:
     lung_labels: LabelArray
     airway_mask: BoolArray
     cut: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def refine_lungs(volume: Volume, found: CoarseLungs, settings: LungSettings) -> LungMasks:
