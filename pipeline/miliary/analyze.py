@@ -2,84 +2,306 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+import time
+from collections.abc import Callable
+from dataclasses import replace
 
-from miliary.anatomy import Anatomy
-from miliary.config import Config
-from miliary.findings import (
-    Calibration,
-    Distribution,
-    ImageQuality,
-    Pattern,
-    SizeSummary,
-    Verdict,
+import numpy as np
+
+from miliary import pattern as patterns
+from miliary.analysis import Analysis
+from miliary.anatomy import SIDES, Anatomy
+from miliary.arrays import AnyArray, LabelArray
+from miliary.calibrate import (
+    describe_calibration,
+    inject,
+    label_regions,
+    match_found,
+    neighbourhoods,
+    place_balls,
+    sensitivity_map,
+    smoothed_for_calibration,
 )
+from miliary.config import Config
+from miliary.config.lungs import LungSettings
+from miliary.config.vessels import VesselSettings
+from miliary.detect import detect
+from miliary.findings import Calibration, Distribution, ImageQuality
+from miliary.lungs import build_anatomy, segment_lungs
+from miliary.measure import fit_diameters, measure
 from miliary.nodules import Nodules
+from miliary.quality import estimate_quality
+from miliary.sizes import describe_sizes
+from miliary.spatial import Window, describe_distribution
+from miliary.vessels import find_vessels
 from miliary.volume import Volume
 
+__all__ = ["Analysis", "analyze", "calibrate", "describe_in", "segment"]
 
-@dataclass(frozen=True, eq=False)
-class Analysis:
-    """Everything that was found in one scan.
+#: Told the name of the step that begins and the share of the work that is done.
+Progress = Callable[[str, float], None]
+
+#: Steps and the share of the time they take on a usual scan, for progress only.
+_STEPS = {
+    "lungs": 0.2,
+    "vessels": 0.2,
+    "quality": 0.05,
+    "detect": 0.15,
+    "measure": 0.05,
+    "calibrate": 0.15,
+    "describe": 0.2,
+}
+
+
+def analyze(
+    volume: Volume,
+    config: Config | None = None,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Analysis:
+    """Find the lungs and the nodules in them, and judge how they lie.
 
     Parameters
     ----------
     volume : Volume
         The scan.
-    config : Config
-        What it was analysed with.
+    config : Config or None
+        Every setting; the defaults unless given.
     seed : int
-        Seed of every random number.
-    quality : ImageQuality
-        Noise and point spread, measured in the scan.
-    anatomy : Anatomy
-        Lungs, vessels and distances.
-    nodules : Nodules
-        Those that the operating point accepts.
-    calibration : Calibration
-        Sensitivity and size error, measured in the scan.
-    size : SizeSummary
-        How large and how alike they are.
-    spatial : Distribution
-        How they lie.
-    pattern : Pattern
-        Which distribution that is.
-    miliary : Verdict
-        The flag with its criteria.
-    notes : tuple of str
-        Sentences for a reader: what was odd, what could not be judged.
-    seconds : tuple of (step, seconds)
-        Wall time of each step.
+        Seed of every random number: the same scan, configuration and seed give the same result.
+    progress : callable or None
+        Called with the name of each step as it begins and the share of the work done, 0 to 1.
+
+    Returns
+    -------
+    Analysis
+        Everything that was found.
+
+    Raises
+    ------
+    AnatomyError
+        When the image shows no lung.
     """
+    config = Config() if config is None else config
+    clock = _Clock(progress)
+    calibration_rng, size_rng, spatial_rng = np.random.default_rng(seed).spawn(3)
 
-    volume: Volume
-    config: Config
-    seed: int
-    quality: ImageQuality
-    anatomy: Anatomy
-    nodules: Nodules
-    calibration: Calibration
-    size: SizeSummary
-    spatial: Distribution
-    pattern: Pattern
-    miliary: Verdict
-    notes: tuple[str, ...]
-    seconds: tuple[tuple[str, float], ...]
+    anatomy = segment(volume, config.lungs, config.vessels, step=clock)
+    hu = volume.hu[anatomy.box]
+    clock("quality")
+    quality = estimate_quality(hu, anatomy, config.quality)
+    clock("detect")
+    candidates = detect(
+        hu, anatomy.inside_lung, anatomy.geometry.spacing_mm, config.detect
+    )
+    clock("measure")
+    nodules = measure(hu, anatomy, candidates, quality, config.measure)
+    accepted = nodules.take(nodules.score >= config.detect.threshold)
+    clock("calibrate")
+    calibration, regions = calibrate(hu, anatomy, accepted, quality, config, calibration_rng)
+    clock("describe")
+    counts = patterns.count_by_lung(accepted, anatomy, config.pattern)
+    sides = patterns.involved_lungs(counts)
+    involved = accepted.take(np.isin(accepted.lung, sides))
+    size = describe_sizes(
+        involved.diameter_mm, involved.diameter_se_mm, config.sizes, rng=size_rng
+    )
+    spatial = describe_in(anatomy, involved, sides, calibration, regions, config, spatial_rng)
+    pattern = patterns.name_pattern(counts, spatial, config.pattern)
+    verdict = patterns.judge(
+        volume.slice_mm, counts, size, spatial, pattern, config.pattern,
+        uniform_cv=config.sizes.uniform_cv,
+    )
+    notes = _notes(volume, anatomy, quality, spatial)
+    return Analysis(
+        volume, config, seed, quality, anatomy, nodules, calibration, size, spatial, pattern,
+        verdict, notes, clock.stop(),
+    )
 
-    def save(self, folder: str | Path) -> Path:
-        """Write the case folder of the contract; it appears whole or not at all.
 
-        Parameters
-        ----------
-        folder : path
-            The case folder; must not exist, or be one that this tool wrote.
+def segment(
+    volume: Volume,
+    lungs: LungSettings | None = None,
+    vessels: VesselSettings | None = None,
+    *,
+    step: Callable[[str], None] = lambda _: None,
+) -> Anatomy:
+    """Find lungs, airways and vessels, and the distances to them.
 
-        Returns
-        -------
-        Path
-            The folder.
-        """
-        from miliary.case_folder import write_case
+    Parameters
+    ----------
+    volume : Volume
+        The scan.
+    lungs : LungSettings or None
+        Limits for the lungs; the defaults unless given.
+    vessels : VesselSettings or None
+        Limits for the vessels; the defaults unless given.
+    step : callable
+        Called with the name of each part as it begins.
 
-        return write_case(self, Path(folder))
+    Returns
+    -------
+    Anatomy
+        Cropped to the lungs.
+
+    Raises
+    ------
+    AnatomyError
+        When the image shows no lung.
+    """
+    lungs, vessels = lungs or LungSettings(), vessels or VesselSettings()
+    step("lungs")
+    masks = segment_lungs(volume, lungs)
+    step("vessels")
+    vessel_mask = find_vessels(volume, masks.box, masks.lung_labels, vessels)
+    return build_anatomy(volume, masks, vessel_mask, lungs)
+
+
+def calibrate(
+    hu: AnyArray,
+    anatomy: Anatomy,
+    nodules: Nodules,
+    quality: ImageQuality,
+    config: Config,
+    rng: np.random.Generator,
+) -> tuple[Calibration, LabelArray]:
+    """Put nodules into the scan, find and measure them by the same code, and compare.
+
+    Parameters
+    ----------
+    hu : (z, y, x) int16 or float32
+        Hounsfield units on the anatomy's grid.
+    anatomy : Anatomy
+        Lungs and distances.
+    nodules : Nodules
+        Those found already; new ones are put elsewhere.
+    quality : ImageQuality
+        Noise and point spread of the scan.
+    config : Config
+        Every setting.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    calibration : Calibration
+        Empty when switched off or where there is no room.
+    regions : (z, y, x) uint8
+        The regions that its sensitivities are for.
+    """
+    settings, geometry = config.calibrate, anatomy.geometry
+    regions = label_regions(anatomy, settings)
+    if settings.n_nodules == 0:
+        return Calibration((), (), (), 0), regions
+    smoothed = smoothed_for_calibration(hu, geometry.spacing_mm, settings)
+    centres, diameters, region = place_balls(
+        smoothed, regions, geometry.spacing_mm, geometry.to_grid_mm(nodules.points_mm), settings,
+        rng=rng,
+    )
+    if len(centres) == 0:
+        return Calibration((), (), (), 0), regions
+    trial = inject(
+        hu, smoothed, geometry.spacing_mm, centres, diameters, quality, config.measure.tissue_hu,
+        settings,
+    )
+    near = neighbourhoods(geometry.shape, geometry.spacing_mm, centres, 2 * settings.reach_mm)
+    accepting = replace(config.detect, keep_all=False)
+    candidates = detect(trial, anatomy.inside_lung, geometry.spacing_mm, accepting, near=near)
+    found, which = match_found(centres, candidates, geometry.spacing_mm, settings.reach_mm)
+    measured = np.full(len(centres), np.nan)
+    hits = candidates.take(which[found])
+    measured[found] = fit_diameters(
+        trial, geometry.spacing_mm, hits, quality, config.measure
+    ).diameter_mm
+    share = np.bincount(regions.ravel(), minlength=4)[1:].astype(float)
+    return (
+        describe_calibration(found, diameters, region, measured, share / share.sum(), settings),
+        regions,
+    )
+
+
+def describe_in(
+    anatomy: Anatomy,
+    nodules: Nodules,
+    sides: tuple[str, ...],
+    calibration: Calibration,
+    regions: LabelArray,
+    config: Config,
+    rng: np.random.Generator,
+) -> Distribution:
+    """Describe how nodules lie in some lungs of a patient.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+        Lungs and distances.
+    nodules : Nodules
+        Nodules of these lungs.
+    sides : tuple of str
+        Which lungs: `right`, `left`.
+    calibration : Calibration
+        How well they are found where.
+    regions : (z, y, x) uint8
+        Regions of the calibration.
+    config : Config
+        Every setting.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Distribution
+        Against randomness in these lungs.
+    """
+    labels = anatomy.evaluable_labels
+    kept = np.isin(labels, [SIDES[side] for side in sides])
+    median_mm = float(np.median(nodules.diameter_mm)) if len(nodules) else 2.0
+    sensitivity = sensitivity_map(regions, calibration, median_mm)
+    window = Window(np.where(kept, labels, np.uint8(0)), anatomy.geometry.spacing_mm, sensitivity)
+    distances = {"pleura": anatomy.pleura_mm, "vessel": anatomy.vessel_mm}
+    if anatomy.fissure_mm is not None:
+        distances["fissure"] = anatomy.fissure_mm
+    return describe_distribution(
+        anatomy.geometry.to_grid_mm(nodules.points_mm),
+        window,
+        distances_mm=distances,
+        zone_labels=anatomy.zone_labels,
+        settings=replace(config.spatial, min_separation_mm=config.detect.min_separation_mm),
+        rng=rng,
+    )
+
+
+def _notes(
+    volume: Volume, anatomy: Anatomy, quality: ImageQuality, spatial: Distribution
+) -> tuple[str, ...]:
+    notes = [*volume.notes, *anatomy.notes]
+    notes += [note for lung in anatomy.lungs for note in lung.notes]
+    if not quality.psf_estimated:
+        notes.append("The point spread could not be measured in this scan; a usual one was taken.")
+    if anatomy.fissure_mm is None:
+        notes.append("Fissures and lobes were not looked for.")
+    return (*notes, *spatial.notes)
+
+
+class _Clock:
+    """Times the steps and reports them."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._started: list[tuple[str, float]] = []
+
+    def __call__(self, step: str) -> None:
+        done = sum(_STEPS[name] for name, _ in self._started)
+        self._started.append((step, time.perf_counter()))
+        if self._progress is not None:
+            self._progress(step, done)
+
+    def stop(self) -> tuple[tuple[str, float], ...]:
+        """End the last step; gives each step's seconds."""
+        ends = [start for _, start in self._started[1:]] + [time.perf_counter()]
+        if self._progress is not None:
+            self._progress("done", 1.0)
+        return tuple(
+            (name, end - start) for (name, start), end in zip(self._started, ends, strict=True)
+        )

@@ -21,6 +21,7 @@ def detect(
     spacing_mm: FloatArray,
     settings: DetectSettings,
     *,
+    near: BoolArray | None = None,
     detector: Perceptron | None = None,
 ) -> Candidates:
     """Find nodules: dense work once a scale, then one gather for all candidates.
@@ -35,6 +36,8 @@ def detect(
         Voxel size along z, y and x.
     settings : DetectSettings
         Operating point and separation.
+    near : (z, y, x) bool or None
+        Where given, only candidates in it are looked at.
     detector : Perceptron or None
         Trained weights; those of the package unless given.
 
@@ -45,7 +48,7 @@ def detect(
         the separation.
     """
     spec = FeatureSpec()
-    blobs, features = find_candidates(hu, inside_lung, spacing_mm, spec)
+    blobs, features = find_candidates(hu, inside_lung, spacing_mm, spec, near=near)
     score = (detector or load_detector()).probability(features)
     candidates = Candidates(blobs.index_zyx, blobs.sigma_mm, blobs.curvatures_hu[:, 0], score)
     apart = suppress_neighbours(blobs.index_zyx * spacing_mm, score, settings.min_separation_mm)

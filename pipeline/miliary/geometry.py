@@ -35,11 +35,13 @@ class Geometry:
     affine: FloatArray
 
     def __post_init__(self) -> None:
+        if not (self.spacing_mm > 0).all():
+            raise ValueError(f"the axes of the grid must have a length, got {self.spacing_mm} mm")
         axes = self.axes
         overlap = np.abs(axes.T @ axes - np.eye(3)).max()
         if not overlap <= _ORTHOGONAL_TOLERANCE:
             raise ValueError(
-                "the axes of the grid must be orthogonal and of non-zero length, "
+                "the axes of the grid must be orthogonal, "
                 f"got cosines up to {overlap:.3g}; resample a sheared grid first"
             )
 

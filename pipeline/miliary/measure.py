@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise, product
+
 import numpy as np
 
 from miliary.anatomy import LOBES, SIDES, ZONES, Anatomy
-from miliary.arrays import AnyArray, FloatArray
+from miliary.arrays import AnyArray, FloatArray, IntArray
 from miliary.config.measure import MeasureSettings
 from miliary.findings import ImageQuality
 from miliary.kernels.ballfit import BallFit, FitModel, fit_balls
@@ -20,6 +22,7 @@ _DIAMETER_PER_SIGMA = 2.4
 
 #: Diameters up to which a neighbourhood of a size serves, with the half width beyond the radius.
 _SIZE_CLASSES_MM = (3.0, 6.0, 15.0)
+_SPARE_MM = 0.5
 _BATCH = 192
 
 
@@ -53,7 +56,7 @@ def measure(
     if len(candidates) == 0:
         return Nodules.empty()
     fit = fit_diameters(hu, anatomy.geometry.spacing_mm, candidates, quality, settings)
-    return place(fit, anatomy, candidates.score, settings)
+    return place(fit, anatomy, candidates, settings)
 
 
 def fit_diameters(
@@ -83,9 +86,28 @@ def fit_diameters(
     BallFit
         One row a candidate, in order.
     """
-    sigma_mm = tuple(fwhm / FWHM_PER_SIGMA for fwhm in quality.psf_fwhm_mm)
-    model = FitModel(
-        psf_sigma_mm=(sigma_mm[0], sigma_mm[1], sigma_mm[2]),
+    model = _fit_model(quality, settings)
+    start = candidates.index_zyx * spacing_mm
+
+    def fit(rows: IntArray, guess_mm: FloatArray, largest_mm: float) -> BallFit:
+        reach_mm = largest_mm / 2 + settings.margin_mm + _SPARE_MM
+        return fit_balls(
+            hu, start[rows], guess_mm, spacing_mm, model, reach_mm=reach_mm, batch=_BATCH
+        )
+
+    every = np.arange(len(start))
+    fitted = fit(every, _DIAMETER_PER_SIGMA * candidates.sigma_mm, _SIZE_CLASSES_MM[0])
+    for smaller, larger in pairwise(_SIZE_CLASSES_MM):
+        # What fills its neighbourhood is fitted again in a larger one.
+        grown = np.flatnonzero(fitted.diameter_mm > smaller)
+        fitted = _replaced(fitted, grown, fit(grown, fitted.diameter_mm[grown], larger))
+    return fitted
+
+
+def _fit_model(quality: ImageQuality, settings: MeasureSettings) -> FitModel:
+    z, y, x = (fwhm / FWHM_PER_SIGMA for fwhm in quality.psf_fwhm_mm)
+    return FitModel(
+        psf_sigma_mm=(z, y, x),
         noise_hu=quality.noise_hu,
         tissue_hu=settings.tissue_hu,
         tissue_sd_hu=settings.tissue_sd_hu,
@@ -95,22 +117,6 @@ def fit_diameters(
         outlier_hu=settings.outlier_hu,
         n_steps=settings.n_steps,
     )
-    start = candidates.index_zyx * spacing_mm
-    guess = _DIAMETER_PER_SIGMA * candidates.sigma_mm
-    fitted = None
-    todo = np.arange(len(start))
-    for largest in _SIZE_CLASSES_MM:
-        reach = largest / 2 + settings.margin_mm + 0.5
-        part = fit_balls(hu, start[todo], guess[todo], spacing_mm, model, reach_mm=reach, batch=_BATCH)
-        fitted = part if fitted is None else _replaced(fitted, todo, part)
-        # What fills its neighbourhood is fitted again in a larger one.
-        grown = part.diameter_mm > largest
-        guess[todo] = part.diameter_mm
-        todo = todo[grown]
-        if len(todo) == 0:
-            break
-    assert_fitted: BallFit = fitted  # type: ignore[assignment]
-    return assert_fitted
 
 
 def _replaced(fit: BallFit, rows: AnyArray, part: BallFit) -> BallFit:
@@ -123,9 +129,12 @@ def _replaced(fit: BallFit, rows: AnyArray, part: BallFit) -> BallFit:
 
 
 def place(
-    fit: BallFit, anatomy: Anatomy, score: FloatArray, settings: MeasureSettings
+    fit: BallFit, anatomy: Anatomy, candidates: Candidates, settings: MeasureSettings
 ) -> Nodules:
     """Read off the anatomy where fitted balls lie.
+
+    A ball at the pleura may have its centre outside of the lung: lung, lobe and zone are then
+    those of the voxel at which its candidate was found.
 
     Parameters
     ----------
@@ -133,8 +142,8 @@ def place(
         Balls on the anatomy's grid.
     anatomy : Anatomy
         Lungs and distances.
-    score : (N,) float
-        Probability of each.
+    candidates : Candidates
+        Where each ball was looked for, and its probability.
     settings : MeasureSettings
         What counts as a micronodule.
 
@@ -144,26 +153,43 @@ def place(
         One row a ball, in order.
     """
     index = fit.centre_grid_mm / anatomy.geometry.spacing_mm
+    home = _home_voxels(index, candidates.index_zyx, anatomy)
     unknown = np.full(len(index), np.nan)
 
     def distance(image: FloatArray | None) -> FloatArray:
         return unknown if image is None else anatomy.at(image, index).astype(float)
 
-    lobes = anatomy.lobe_labels
+    no_lobes = np.zeros(len(index), int)
+    lobes = no_lobes if anatomy.lobe_labels is None else anatomy.at(anatomy.lobe_labels, home)
     return Nodules(
         points_mm=anatomy.geometry.to_world(index),
         diameter_mm=fit.diameter_mm,
         diameter_se_mm=fit.diameter_se_mm,
         contrast_hu=fit.contrast_hu,
-        score=np.asarray(score, float),
-        lung=_names(SIDES, anatomy.at(anatomy.lung_labels, index)),
-        lobe=_names(LOBES, np.zeros(len(index), int) if lobes is None else anatomy.at(lobes, index)),
-        zone=_names(ZONES, anatomy.at(anatomy.zone_labels, index)),
+        score=np.asarray(candidates.score, float),
+        lung=_names(SIDES, anatomy.at(anatomy.lung_labels, home)),
+        lobe=_names(LOBES, lobes),
+        zone=_names(ZONES, anatomy.at(anatomy.zone_labels, home)),
         pleura_mm=distance(anatomy.pleura_mm),
         fissure_mm=distance(anatomy.fissure_mm),
         vessel_mm=distance(anatomy.vessel_mm),
         micronodule=fit.diameter_mm <= settings.micronodule_mm,
     )
+
+
+def _home_voxels(index: FloatArray, found: FloatArray, anatomy: Anatomy) -> FloatArray:
+    """Voxels (N, 3) that name the lung: the centre's, or else the candidate's."""
+    home = np.rint(index)
+    # A candidate lies between voxels, up to 0.6 of one from its own: that is one of the eight
+    # around it, and not always the nearest.
+    corners = [np.where(up, np.ceil(found), np.floor(found)) for up in product((0, 1), repeat=3)]
+    distance = [np.abs(corner - found).sum(axis=1) for corner in corners]
+    order = np.argsort(distance, axis=0, kind="stable")
+    for turn in order:
+        outside = anatomy.at(anatomy.lung_labels, home) == 0
+        nearest = np.stack(corners)[turn, np.arange(len(found))]
+        home = np.where(outside[:, None], nearest, home)
+    return home
 
 
 def _names(names: dict[str, int], labels: AnyArray) -> AnyArray:

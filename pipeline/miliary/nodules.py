@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -152,8 +152,7 @@ class Nodules:
         x, y, z = self.points_mm.reshape(-1, 3).T
         places = {"nodule": np.arange(1, len(self) + 1), "x_mm": x, "y_mm": y, "z_mm": z}
         return {
-            name: places[name] if name in places else getattr(self, name)
-            for name in NODULE_COLUMNS
+            name: places[name] if name in places else getattr(self, name) for name in NODULE_COLUMNS
         }
 
     def to_frame(self) -> pd.DataFrame:
@@ -176,5 +175,4 @@ class Nodules:
                 "to_frame needs pandas, which is not installed; "
                 "pip install 'miliary[frames]', or use columns()"
             ) from error
-        frame: Any = pd.DataFrame(self.columns())
-        return frame
+        return pd.DataFrame(self.columns())

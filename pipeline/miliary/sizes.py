@@ -54,14 +54,19 @@ def describe_sizes(
     low, high = np.quantile(resampled, [0.025, 0.975])
     uniform, sentence = _uniform(float(corrected[0]), low, high, float(share[0]), settings)
     return SizeSummary(
-        n, float(median), float(cv[0]), float(corrected[0]), float(low), float(high), quartiles,
-        uniform, sentence,
+        n=n,
+        median_mm=float(median),
+        cv=float(cv[0]),
+        cv_corrected=float(corrected[0]),
+        cv_low=float(low),
+        cv_high=float(high),
+        iqr_mm=quartiles,
+        uniform=uniform,
+        sentence=sentence,
     )
 
 
-def _spread(
-    diameters: FloatArray, errors: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _spread(diameters: FloatArray, errors: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Robust CV, the same without error, and the error's share of variance, by row."""
     median = np.median(diameters, axis=1)
     deviation = np.median(np.abs(diameters - median[:, None]), axis=1)

@@ -80,3 +80,9 @@ class Volume:
             )
         if self.hu.dtype not in (np.dtype(np.int16), np.dtype(np.float32)):
             raise ValueError(f"hu must be int16 or float32, got {self.hu.dtype}; convert it")
+
+    @property
+    def slice_mm(self) -> float:
+        """The larger of slice thickness and slice distance: what limits the resolution along z."""
+        distance = float(self.geometry.spacing_mm[0])
+        return max(distance, self.acquisition.slice_thickness_mm or 0.0)

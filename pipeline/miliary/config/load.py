@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
+import math
 import tomllib
 import types
 from collections.abc import Iterable, Mapping
@@ -67,7 +69,8 @@ def update_config(config: Config, tables: Mapping[str, Any]) -> Config:
     ConfigError
         For an unknown key or a value of the wrong type.
     """
-    return _updated(config, tables, "")
+    changed: Config = _updated(config, tables, "")
+    return changed
 
 
 def config_toml(config: Config) -> str:
@@ -200,6 +203,9 @@ def _checked(value: Any, hint: Any, name: str) -> Any:
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise ConfigError(f"{name} must be {hint.__name__}, got {value!r}")
+    # Compared with a limit, NaN would quietly refuse every nodule.
+    if hint is float and not math.isfinite(value):
+        raise ConfigError(f"{name} must be a finite number, got {value!r}")
     return value
 
 
@@ -215,7 +221,8 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        # TOML's basic strings are JSON's, but for one control character.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_toml_value, value)) + "]"
     return repr(value)

@@ -130,7 +130,8 @@ def ball_share_and_slopes(
     sigma = min(in_plane, psf_sigma_mm[0])
     axis_z = psf_sigma_mm[0] >= in_plane
     extra = np.sqrt(abs(psf_sigma_mm[0] ** 2 - in_plane**2))
-    n_nodes = 1 if extra < 1e-3 * sigma else int(np.ceil(1 + 2 * extra / sigma + (extra / sigma) ** 2))
+    ratio = extra / sigma
+    n_nodes = 1 if ratio < 1e-3 else int(np.ceil(1 + 2 * ratio + ratio**2))
     nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)
     weights = weights / weights.sum()
     share = np.zeros(offset_mm.shape[:2])
@@ -205,10 +206,11 @@ def fit_balls(
         One row a place, in order.
     """
     start = np.asarray(start_grid_mm, float).reshape(-1, 3)
+    diameter = np.asarray(start_diameter_mm, float)
     spacing = np.asarray(spacing_mm, float)
     ball = _ball_offsets(reach_mm, spacing)
     parts = [
-        _fit_batch(image, start[rows], np.asarray(start_diameter_mm, float)[rows], spacing, ball, model)
+        _fit_batch(image, start[rows], diameter[rows], spacing, ball, model)
         for rows in np.array_split(np.arange(len(start)), max(1, -(-len(start) // batch)))
     ]
     joined = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
@@ -220,7 +222,8 @@ def _ball_offsets(reach_mm: float, spacing: FloatArray) -> IntArray:
     half = np.ceil(reach_mm / spacing).astype(int)
     grid = np.stack(np.meshgrid(*(np.arange(-h, h + 1) for h in half), indexing="ij"), -1)
     offsets = grid.reshape(-1, 3)
-    return offsets[((offsets * spacing) ** 2).sum(axis=1) <= reach_mm**2]
+    near: IntArray = offsets[((offsets * spacing) ** 2).sum(axis=1) <= reach_mm**2]
+    return near
 
 
 def _fit_batch(

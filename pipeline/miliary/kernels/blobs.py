@@ -14,6 +14,7 @@ import numpy as np
 
 from miliary.arrays import BoolArray, FloatArray, IntArray
 from miliary.kernels.filters import hessian_at, laplacian, smooth
+from miliary.kernels.hessian import eigenvalues_at
 from miliary.kernels.maxima import interior_indices, local_maxima, suppress_neighbours
 
 #: A maximum between voxels lies at most half a voxel off, a little more with noise.
@@ -121,14 +122,16 @@ def _convex_maxima(
 ) -> tuple[IntArray, FloatArray, FloatArray, FloatArray]:
     """Flat index, shift (N, 3) in voxels, curvatures (N, 3) and scale of one scale's maxima."""
     flat = interior_indices((blobness > min_laplacian_hu) & inside)
+    # In closed form and single precision where only the maxima are looked for ...
+    lowest = -eigenvalues_at(smoothed, flat, spacing_mm, scale=sigma_mm**2)[2]
+    smallest = np.zeros_like(smoothed)
+    smallest.ravel()[flat] = lowest
+    flat = flat[local_maxima(smallest, flat) & (lowest > min_curvature_hu)]
+    # ... and by LAPACK in double precision at these few.
     hessian = hessian_at(smoothed, flat, spacing_mm)
     curvatures = -np.linalg.eigvalsh(hessian)[:, ::-1] * sigma_mm**2
-    smallest = np.zeros_like(smoothed)
-    smallest.ravel()[flat] = curvatures[:, 0]
-    chosen = local_maxima(smallest, flat) & (curvatures[:, 0] > min_curvature_hu)
-    flat = flat[chosen]
-    shift = _newton_shift(smoothed, flat, hessian[chosen], np.asarray(spacing_mm, float))
-    return flat, shift, curvatures[chosen], np.full(len(flat), sigma_mm)
+    shift = _newton_shift(smoothed, flat, hessian, np.asarray(spacing_mm, float))
+    return flat, shift, curvatures, np.full(len(flat), sigma_mm)
 
 
 def _newton_shift(

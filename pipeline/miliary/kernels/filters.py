@@ -56,7 +56,7 @@ def laplacian(image: FloatArray, spacing_mm: FloatArray) -> FloatArray:
     Returns
     -------
     (Z, Y, X) float32
-        Laplacian, in units of the image per mm2; 0 at the border along each axis.
+        Laplacian, in units of the image per mm2; beyond its border the outermost voxels go on.
     """
     weights = 1.0 / np.asarray(spacing_mm, float) ** 2
 

@@ -107,8 +107,8 @@ def ray_features(
 
     Returns
     -------
-    (N, R * (Q + P)) float32
-        In HU: shells first, radius by radius, then ridges.
+    (N, R * Q + (R - 1) * P) float32
+        In HU: shells first, radius by radius, then ridges from the second radius on.
     """
     directions, radii = sphere_directions(n_directions), np.asarray(radii_mm, float)
     shell = np.rint(np.asarray(shell_quantiles) * (n_directions - 1)).astype(int)

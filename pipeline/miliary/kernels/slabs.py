@@ -20,7 +20,12 @@ def n_threads() -> int:
         At least 1.
     """
     wanted = os.environ.get("MILIARY_THREADS", "")
-    return max(1, int(wanted)) if wanted.isdigit() else len(os.sched_getaffinity(0))
+    if wanted.isdigit():
+        return max(1, int(wanted))
+    # Only Linux tells which cores a process may use.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def filter_in_slabs(

@@ -1,0 +1,91 @@
+"""Logistic regression of a few numbers on many trials, with intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from miliary.arrays import AnyArray, FloatArray
+
+#: Newton's method on a concave function of a few numbers: it needs 5 to 8 steps.
+_STEPS = 30
+_CLOSE = 1e-9
+
+#: Two-sided 95 % of a normal distribution.
+_Z95 = 1.959964
+
+
+@dataclass(frozen=True, eq=False)
+class LogisticFit:
+    """Coefficients (F,) and their covariance (F, F)."""
+
+    coefficients: FloatArray
+    covariance: FloatArray
+
+
+def fit_logistic(
+    design: FloatArray, success: AnyArray, *, ridge: float, n_free: int
+) -> LogisticFit:
+    """Fit the odds of success by penalised maximum likelihood.
+
+    Parameters
+    ----------
+    design : (N, F) float
+        One row a trial.
+    success : (N,) bool
+        Its outcome.
+    ridge : float
+        Penalty on the square of the coefficients but the free ones.
+    n_free : int
+        The first so many coefficients are held by a hundredth of the penalty only: enough to
+        keep them finite when all trials end alike.
+
+    Returns
+    -------
+    LogisticFit
+        Coefficients and covariance.
+    """
+    x, y = np.asarray(design, float), np.asarray(success, float)
+    penalty = np.full(x.shape[1], ridge)
+    penalty[:n_free] = ridge / 100
+    coefficients = np.zeros(x.shape[1])
+    information = np.diag(penalty)
+    for _ in range(_STEPS):
+        p = _logistic(x @ coefficients)
+        information = (x * (p * (1 - p))[:, None]).T @ x + np.diag(penalty)
+        step = np.linalg.solve(information, x.T @ (y - p) - penalty * coefficients)
+        # Far from the top a full step may overshoot.
+        coefficients = coefficients + step * min(1.0, 4.0 / max(np.abs(step).max(), 1e-12))
+        if np.abs(step).max() < _CLOSE:
+            break
+    return LogisticFit(coefficients, np.linalg.inv(information))
+
+
+def predict_logistic(
+    fit: LogisticFit, design: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Probability of success with its 95 % interval.
+
+    Parameters
+    ----------
+    fit : LogisticFit
+        From `fit_logistic`.
+    design : (M, F) float
+        Rows to predict.
+
+    Returns
+    -------
+    value, low, high : (M,) float64
+        Probabilities; the interval is symmetric in the log odds.
+    """
+    x = np.asarray(design, float)
+    logit = x @ fit.coefficients
+    error = np.sqrt(np.einsum("mi,ij,mj->m", x, fit.covariance, x))
+    return _logistic(logit), _logistic(logit - _Z95 * error), _logistic(logit + _Z95 * error)
+
+
+def _logistic(logit: FloatArray) -> FloatArray:
+    small = np.exp(-np.abs(logit))
+    result: FloatArray = np.where(logit >= 0, 1 / (1 + small), small / (1 + small))
+    return result
