@@ -58,8 +58,6 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 
-
-
 class _Package(ModuleType):
     """The package as a module in which some functions are named as the modules they live in."""
 

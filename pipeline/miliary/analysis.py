@@ -25,7 +25,11 @@ SUMMARY_SCHEMA = "miliary-summary-1.0"
 
 #: The shells that `involvement` tells of, structure by structure, in mm; the others stand in
 #: `shells`.
-_SHELLS_MM = {"subpleural": ("pleura", 5.0), "fissural": ("fissure", 5.0), "vascular": ("vessel", 2.5)}
+_SHELLS_MM = {
+    "subpleural": ("pleura", 5.0),
+    "fissural": ("fissure", 5.0),
+    "vascular": ("vessel", 2.5),
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,9 +92,7 @@ def analyze(
     clock("quality")
     quality = estimate_quality(hu, anatomy, config.quality)
     clock("detect")
-    candidates = detect(
-        hu, anatomy.inside_lung, anatomy.geometry.spacing_mm, config.detect
-    )
+    candidates = detect(hu, anatomy.inside_lung, anatomy.geometry.spacing_mm, config.detect)
     clock("measure")
     nodules = measure(hu, anatomy, candidates, quality, config.measure)
     accepted = nodules.take(nodules.score >= config.detect.threshold)
@@ -104,19 +102,33 @@ def analyze(
     counts = patterns.count_by_lung(accepted, anatomy, config.pattern)
     sides = patterns.involved_lungs(counts)
     involved = accepted.take(np.isin(accepted.lung, sides))
-    size = describe_sizes(
-        involved.diameter_mm, involved.diameter_se_mm, config.sizes, rng=size_rng
-    )
+    size = describe_sizes(involved.diameter_mm, involved.diameter_se_mm, config.sizes, rng=size_rng)
     spatial = describe_in(anatomy, involved, sides, calibration, regions, config, spatial_rng)
     pattern = patterns.name_pattern(counts, spatial, config.pattern)
     verdict = patterns.judge(
-        volume.slice_mm, counts, size, spatial, pattern, config.pattern,
+        volume.slice_mm,
+        counts,
+        size,
+        spatial,
+        pattern,
+        config.pattern,
         uniform_cv=config.sizes.uniform_cv,
     )
     notes = _notes(volume, anatomy, quality, spatial)
     return Analysis(
-        volume, config, seed, quality, anatomy, nodules, calibration, size, spatial, pattern,
-        verdict, notes, clock.stop(),
+        volume,
+        config,
+        seed,
+        quality,
+        anatomy,
+        nodules,
+        calibration,
+        size,
+        spatial,
+        pattern,
+        verdict,
+        notes,
+        clock.stop(),
     )
 
 
@@ -196,13 +208,23 @@ def calibrate(
         return Calibration((), (), (), 0), regions
     smoothed = smoothed_for_calibration(hu, geometry.spacing_mm, settings)
     centres, diameters, region = place_balls(
-        smoothed, regions, geometry.spacing_mm, geometry.to_grid_mm(nodules.points_mm), settings,
+        smoothed,
+        regions,
+        geometry.spacing_mm,
+        geometry.to_grid_mm(nodules.points_mm),
+        settings,
         rng=rng,
     )
     if len(centres) == 0:
         return Calibration((), (), (), 0), regions
     trial = inject(
-        hu, smoothed, geometry.spacing_mm, centres, diameters, quality, config.measure.tissue_hu,
+        hu,
+        smoothed,
+        geometry.spacing_mm,
+        centres,
+        diameters,
+        quality,
+        config.measure.tissue_hu,
         settings,
     )
     near = neighbourhoods(geometry.shape, geometry.spacing_mm, centres, 2 * settings.reach_mm)

@@ -144,4 +144,5 @@ class Anatomy:
         """
         nearest = np.rint(np.asarray(index_zyx, float).reshape(-1, 3)).astype(np.intp)
         z, y, x = np.clip(nearest, 0, np.array(self.geometry.shape) - 1).T
-        return image[z, y, x]
+        values: AnyArray = image[z, y, x]
+        return values

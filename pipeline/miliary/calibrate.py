@@ -19,6 +19,9 @@ REGIONS: dict[str, int] = {"subpleural": 1, "perivascular": 2, "interior": 3}
 
 FWHM_PER_SIGMA = 2.3548
 
+#: Errors of size needed for their quartiles.
+_MIN_ERRORS = 5
+
 
 def label_regions(anatomy: Anatomy, settings: CalibrateSettings) -> LabelArray:
     """Label the evaluable lung by what makes nodules hard to find there.
@@ -150,7 +153,10 @@ def inject(
 
 
 def neighbourhoods(
-    shape: tuple[int, int, int], spacing_mm: FloatArray, centres_grid_mm: FloatArray, reach_mm: float
+    shape: tuple[int, int, int],
+    spacing_mm: FloatArray,
+    centres_grid_mm: FloatArray,
+    reach_mm: float,
 ) -> BoolArray:
     """Mark the voxels in a box around each place.
 
@@ -205,7 +211,8 @@ def match_found(
     if len(candidates) == 0 or len(centres_grid_mm) == 0:
         return np.zeros(len(centres_grid_mm), bool), np.zeros(len(centres_grid_mm), int)
     distance, which = KDTree(candidates.index_zyx * spacing_mm).query(centres_grid_mm)
-    return distance <= reach_mm, np.asarray(which, int)
+    near: BoolArray = np.asarray(distance) <= reach_mm
+    return near, np.asarray(which, int)
 
 
 def describe_calibration(
@@ -260,7 +267,8 @@ def describe_calibration(
     bias, spread = [], []
     for diameter in at:
         error = (measured_mm - diameters_mm)[found & (diameters_mm == diameter)]
-        if len(error) >= 5:  # noqa: PLR2004 - fewer give no quartiles
+        # Fewer give no quartiles.
+        if len(error) >= _MIN_ERRORS:
             low_q, middle, high_q = np.quantile(error, [0.25, 0.5, 0.75])
             bias.append((float(diameter), float(middle)))
             spread.append((float(diameter), float(high_q - low_q) / 1.349))

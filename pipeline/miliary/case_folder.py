@@ -28,7 +28,7 @@ from miliary.kernels.slabs import n_threads
 from miliary.report import render_report
 
 if TYPE_CHECKING:
-    from miliary.analyze import Analysis
+    from miliary.analysis import Analysis
     from miliary.anatomy import Anatomy
     from miliary.arrays import AnyArray, IntArray
     from miliary.findings import Curve
@@ -98,7 +98,8 @@ def write_case(
     """
     if dicom and series is None:
         raise ValueError("dicom needs the series that was read, got None")
-    folder = Path(folder)
+    # A name like `.` or `case/..` has none that a neighbour could take after.
+    given, folder = folder, Path(folder).resolve()
     _check_replaceable(folder)
     partial = _partial_name(folder, "new")
     try:
@@ -113,7 +114,7 @@ def write_case(
     finally:
         # Gone by now unless something failed, be it an interrupt.
         shutil.rmtree(partial, ignore_errors=True)
-    return folder
+    return given
 
 
 def is_case_folder(folder: Path) -> bool:

@@ -77,13 +77,12 @@ def count_by_lung(
         litres = lung.evaluable_ml / 1000
         if litres <= 0:
             continue
-        shape = np.count_nonzero(nodules.lung == lung.side) + 0.5
+        n = int(np.count_nonzero(nodules.lung == lung.side))
+        # Jeffreys prior of a Poisson mean.
+        shape = n + 0.5
         low, high = special.gammaincinv(shape, [_TAIL, 1 - _TAIL]) / litres
-        above = special.gammaincc(shape, settings.numerous_per_l * litres)
-        n = int(shape - 0.5)
-        counts.append(
-            LungCount(lung.side, n, litres, n / litres, float(low), float(high), float(above))
-        )
+        above = float(special.gammaincc(shape, settings.numerous_per_l * litres))
+        counts.append(LungCount(lung.side, n, litres, n / litres, float(low), float(high), above))
     return tuple(counts)
 
 
@@ -139,7 +138,9 @@ def name_pattern(
     label = best if scores[best] >= settings.min_probability else "indeterminate"
     if label in CLASSES and distribution.n < settings.min_nodules:
         label = "indeterminate"
-        reasons.append(f"{distribution.n} nodules do not bear a call; {settings.min_nodules} would.")
+        reasons.append(
+            f"{distribution.n} nodules do not bear a call; {settings.min_nodules} would."
+        )
     if not counts:
         label, reasons = "indeterminate", ["No lung can be judged."]
     elif label == "none":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from miliary.errors import EXIT_DONE, UsageError
 
@@ -71,7 +71,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.coding not in CODINGS:
         raise UsageError(f"--coding must be one of {', '.join(CODINGS)}, got {args.coding!r}")
     given = {item.name: getattr(args, item.name, None) for item in fields(PhantomSpec)}
-    wishes = {
+    wishes: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in given.items()
         if value is not None
@@ -107,6 +107,7 @@ def write_phantom(folder: Path, spec: PhantomSpec, *, coding: str = "none") -> N
     from miliary.io.write_dicom import write_series
     from miliary.phantom import make_phantom
 
+    folder = folder.resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"the folder of a phantom must be new or empty, got {folder}")
     partial = folder.with_name(f".{folder.name}.partial")

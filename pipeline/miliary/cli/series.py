@@ -59,7 +59,9 @@ def _csv(infos: tuple[SeriesInfo, ...]) -> str:
 
 
 def _table(infos: tuple[SeriesInfo, ...]) -> list[list[str]]:
-    rows = [["chosen", "case", "source", "slices", "size", "spacing_mm", "kernel", "code", "reason"]]
+    rows = [
+        ["chosen", "case", "source", "slices", "size", "spacing_mm", "kernel", "code", "reason"]
+    ]
     for info in infos:
         spacing = " x ".join(f"{length:.4g}" for length in info.spacing_mm or ())
         rows.append(

@@ -12,41 +12,57 @@ class CalibrateSettings:
     """Nodules put into the scan itself, to learn how well it shows them."""
 
     n_nodules: int = setting(
-        400, "nodules put in; 0 leaves calibration out",
+        400,
+        "nodules put in; 0 leaves calibration out",
         source="a share of 0.7 from 130 in a region has a standard error of 0.04",
     )
     diameters_mm: tuple[float, ...] = setting(
-        (1.2, 1.6, 2.0, 2.5, 3.0), "their diameters", unit="mm",
+        (1.2, 1.6, 2.0, 2.5, 3.0),
+        "their diameters",
+        unit="mm",
         source="from what is hardly seen to what is hardly missed at 30 HU of noise",
     )
     separation_mm: float = setting(
-        7.0, "distance between them, and to what was found already", unit="mm",
+        7.0,
+        "distance between them, and to what was found already",
+        unit="mm",
         source="beyond the 6 mm that the detector looks round a candidate",
     )
     subpleural_mm: float = setting(
-        3.0, "nearer to the pleura is the subpleural region", unit="mm",
+        3.0,
+        "nearer to the pleura is the subpleural region",
+        unit="mm",
         source="the outer 3 mm are judged apart in facts/detection-and-distribution.md",
     )
     perivascular_mm: float = setting(
-        2.0, "nearer to a vessel's surface is the perivascular region", unit="mm",
+        2.0,
+        "nearer to a vessel's surface is the perivascular region",
+        unit="mm",
         source="a nodule of 2 mm there lies within its own diameter of the vessel",
     )
     reach_mm: float = setting(
-        1.5, "found means: an accepted candidate as near as this", unit="mm",
+        1.5,
+        "found means: an accepted candidate as near as this",
+        unit="mm",
         source="shared/eval/score_case.py matches within 1.5 mm",
     )
     lung_limit_hu: float = setting(
-        -600.0, "nodules are put where the smoothed image is darker", unit="HU",
+        -600.0,
+        "nodules are put where the smoothed image is darker",
+        unit="HU",
         source="brighter is vessel or wall, where a nodule is no ball in lung any more",
     )
     smoothing_mm: float = setting(
         0.8, "that smoothing", unit="mm", source="takes most of the noise, leaves vessels of 1.5 mm"
     )
     level_reach_mm: float = setting(
-        4.0, "the level of the lung is taken from so far around", unit="mm",
+        4.0,
+        "the level of the lung is taken from so far around",
+        unit="mm",
         source="several hundred voxels, a lobule at most",
     )
     ridge: float = setting(
-        0.5, "weight that holds the fitted effects of the regions near 0",
+        0.5,
+        "weight that holds the fitted effects of the regions near 0",
         source="a region tells itself apart once some ten nodules of it speak for it",
     )

@@ -12,42 +12,59 @@ class MeasureSettings:
     """Size of nodules by a fitted ball, and the noise and point spread that the fit needs."""
 
     micronodule_mm: float = setting(
-        2.0, "a nodule of at most this diameter is a micronodule", unit="mm",
+        2.0,
+        "a nodule of at most this diameter is a micronodule",
+        unit="mm",
         source="the project's definition; others: < 3 mm (Fleischner 2008), < 4 mm (NLST)",
     )
     min_diameter_mm: float = setting(
-        0.6, "smallest diameter the fit may give", unit="mm",
+        0.6,
+        "smallest diameter the fit may give",
+        unit="mm",
         source="below it a ball leaves less than a tenth of its contrast at a thin standard scan",
     )
     max_diameter_mm: float = setting(
         15.0, "largest diameter the fit may give", unit="mm", source="beyond it a fit is no ball's"
     )
     tissue_hu: float = setting(
-        30.0, "what solid nodules are made of: mean of the prior", unit="HU",
+        30.0,
+        "what solid nodules are made of: mean of the prior",
+        unit="HU",
         source="soft tissue; facts/detection-and-distribution.md section 4 uses 850 HU of contrast",
     )
     tissue_sd_hu: float = setting(
-        60.0, "standard deviation of that prior", unit="HU",
+        60.0,
+        "standard deviation of that prior",
+        unit="HU",
         source="covers 850 HU of contrast give or take 7 %: SD(d) 0.03 mm at 1.5 mm",
     )
     margin_mm: float = setting(
-        1.2, "voxels this far outside the ball take part in the fit", unit="mm",
+        1.2,
+        "voxels this far outside the ball take part in the fit",
+        unit="mm",
         source="beyond it lie the next vessels; 1.5 voxels of a usual scan",
     )
     outlier_hu: float = setting(
-        150.0, "residuals above this, of vessels beside the ball, lose their weight", unit="HU",
+        150.0,
+        "residuals above this, of vessels beside the ball, lose their weight",
+        unit="HU",
         source="between noise (30 to 100 HU) and the contrast of a vessel (several hundred)",
     )
     n_steps: int = setting(25, "most steps of a fit", source="balls in noise rest after 6 to 12")
     default_psf_fwhm_mm: tuple[float, float, float] = setting(
-        (1.2, 1.05, 1.05), "point spread (z, y, x) where too few edges allow an estimate",
-        unit="mm", source="facts/detection-and-distribution.md section 4: thin standard scan",
+        (1.2, 1.05, 1.05),
+        "point spread (z, y, x) where too few edges allow an estimate",
+        unit="mm",
+        source="facts/detection-and-distribution.md section 4: thin standard scan",
     )
     min_edges: int = setting(
-        300, "edges needed for an estimate of the point spread",
+        300,
+        "edges needed for an estimate of the point spread",
         source="below it the median width of the edges scatters by more than 5 %",
     )
     edge_contrast_hu: float = setting(
-        600.0, "least contrast of an edge used for the point spread", unit="HU",
+        600.0,
+        "least contrast of an edge used for the point spread",
+        unit="HU",
         source="lung against soft tissue has 850 HU; partial edges have less",
     )

@@ -32,6 +32,10 @@ class SpatialSettings:
         30.0, "longest distance of the summary functions", unit="mm",
         source="fixed before looking, as facts/spatial-statistics.md 6.9 asks; a lobule is 10-25",
     )  # fmt: skip
+    cluster_mm: float = setting(
+        10.0, "crowding at this distance or less is clustering, farther off uneven density",
+        unit="mm", source="a secondary lobule is 10 to 25 mm (RadLex RID1361): clusters lie within",
+    )  # fmt: skip
     radius_step_mm: float = setting(0.5, "step of their radii", unit="mm")
     bin_mm: float = setting(
         0.1, "bins of distance, a whole part of the step", unit="mm", source=f"{_FACTS} 4"

@@ -244,7 +244,11 @@ def add_balls(
     spacing = np.asarray(spacing_mm, float)
     middle = np.rint(np.asarray(centres_grid_mm, float).reshape(-1, 3) / spacing).astype(np.intp)
     share = render_balls(
-        image.shape, (spacing[0], spacing[1], spacing[2]), centres_grid_mm, diameters_mm, psf_sigma_mm
+        image.shape,
+        (spacing[0], spacing[1], spacing[2]),
+        centres_grid_mm,
+        diameters_mm,
+        psf_sigma_mm,
     )
     z, y, x = np.nonzero(share > 0)
     # The level of the lung, ball by ball, spread over the voxels by the nearest ball.
@@ -269,5 +273,7 @@ def _lung_levels(
     values = smoothed[z, y, x]
     dark = values < limit_hu
     total = np.where(dark, values, 0.0).sum(axis=1)
-    level: FloatArray = np.where(dark.any(axis=1), total / np.maximum(dark.sum(axis=1), 1), limit_hu)
+    level: FloatArray = np.where(
+        dark.any(axis=1), total / np.maximum(dark.sum(axis=1), 1), limit_hu
+    )
     return level

@@ -67,12 +67,9 @@ def describe_distribution(
     lungs = _lungs(window)
     counts = count_patterns(placed.points_mm, placed.strata, window, settings, rng=rng)
     tests, curves, crowded = _randomness(counts, lungs, window, settings, notes)
-    clustered = None if crowded is None else len(crowded) > 0
-    if crowded is not None and len(crowded):
-        notes.append(
-            "There are more close pairs or nearer neighbours than chance allows at distances "
-            f"from {crowded[0]:g} to {crowded[-1]:g} mm."
-        )
+    close = None if crowded is None else crowded[crowded <= settings.cluster_mm]
+    clustered = None if close is None else len(close) > 0
+    notes += _crowding_notes(crowded, settings)
     covariates = _covariates(
         distances_mm, placed, window, settings, clustered=bool(clustered), rng=rng
     )
@@ -102,6 +99,22 @@ def describe_distribution(
         zones=tuple(zone_densities(zone_labels, ZONES, placed, window, lungs)),
         notes=tuple(notes),
     )
+
+
+def _crowding_notes(crowded: FloatArray | None, settings: SpatialSettings) -> list[str]:
+    """Say at which distances nodules are crowded: close by is clustering, far off is unevenness."""
+    if crowded is None or len(crowded) == 0:
+        return []
+    reach = f"from {crowded[0]:g} to {crowded[-1]:g} mm"
+    if crowded[0] <= settings.cluster_mm:
+        return [
+            "There are more close pairs or nearer neighbours than chance allows at distances "
+            f"{reach}."
+        ]
+    return [
+        f"Only at distances {reach} are there more pairs than chance allows: the density of the "
+        "nodules, or of what the scan shows of them, changes slowly through the lungs."
+    ]
 
 
 def _place(

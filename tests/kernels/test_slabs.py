@@ -1,0 +1,63 @@
+"""Filters run slab by slab give what they give in one go."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from scipy import ndimage
+
+from miliary.kernels.slabs import filter_in_slabs, n_threads
+
+
+def running_sum(part):
+    return ndimage.uniform_filter1d(part, 5, axis=0, mode="nearest").astype(np.float32)
+
+
+@pytest.mark.parametrize("n_slices", [1, 2, 3, 19])
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_slabs_join_without_a_seam(rng, monkeypatch, n_slices, threads):
+    monkeypatch.setenv("MILIARY_THREADS", threads)
+    image = rng.integers(-1000, 100, (n_slices, 5, 7)).astype(np.float32)
+    joined = filter_in_slabs(running_sum, image, halo=2)
+    assert joined.dtype == np.float32
+    assert_array_equal(joined, running_sum(image))
+
+
+def test_too_small_a_halo_shows_so_the_halo_is_needed(rng, monkeypatch):
+    monkeypatch.setenv("MILIARY_THREADS", "2")
+    image = rng.normal(0, 100, (19, 5, 7)).astype(np.float32)
+    assert (filter_in_slabs(running_sum, image, halo=0) != running_sum(image)).any()
+
+
+def test_no_slices_are_no_slices():
+    assert filter_in_slabs(np.abs, np.empty((0, 5, 7), np.float32), halo=2).shape == (0, 5, 7)
+
+
+def test_a_failure_in_one_slab_is_raised():
+    def fail(part):
+        raise ValueError("this slab is broken")
+
+    with pytest.raises(ValueError, match="this slab is broken"):
+        filter_in_slabs(fail, np.zeros((19, 5, 7), np.float32), halo=1)
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [("5", 5), ("0", 1)])
+def test_the_number_of_threads_can_be_asked_for(monkeypatch, wanted, expected):
+    monkeypatch.setenv("MILIARY_THREADS", wanted)
+    assert n_threads() == expected
+
+
+@pytest.mark.parametrize("wanted", ["", "many", "-2"])
+def test_without_a_number_the_cores_decide(monkeypatch, wanted):
+    monkeypatch.setenv("MILIARY_THREADS", wanted)
+    assert n_threads() >= 1
+
+
+def test_where_the_system_does_not_tell_which_cores_all_of_them_count(monkeypatch):
+    monkeypatch.delenv("MILIARY_THREADS", raising=False)
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    assert n_threads() == 6
+    monkeypatch.setattr("os.cpu_count", lambda: None)
+    assert n_threads() == 1

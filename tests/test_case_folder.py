@@ -1,0 +1,189 @@
+"""The case folder: everything the contract names, whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import oracles_cli
+from miliary import case_folder
+from miliary.case_folder import CURVE_COLUMNS, draw_nodules, is_case_folder, write_case
+from miliary.config import Config
+from miliary.config.reading import ReadSettings
+from miliary.errors import CaseFolderError
+from miliary.io.images import read_mask
+from miliary.io.reading import read_series
+from miliary.io.series import find_inputs
+from miliary.nodules import NODULE_COLUMNS
+
+ALWAYS = {
+    "summary.json", "nodules.csv", "curves.csv", "report.html", "provenance.json",
+    "nodules.mrk.json", "lungs.nii.gz", "vessels.nii.gz", "airways.nii.gz", "nodules.nii.gz",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory):
+    folder = oracles_cli.write_series(tmp_path_factory.mktemp("scan") / "dicom")
+    return find_inputs([folder], ReadSettings())[0]
+
+
+@pytest.fixture(scope="module")
+def analysis(series):
+    return oracles_cli.fake_analyze(read_series(series, ReadSettings()), Config(), seed=3)
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_case_holds_every_file_of_the_contract(analysis, tmp_path):
+    folder = write_case(analysis, tmp_path / "out" / "case-1")
+    assert names(folder) == ALWAYS
+    assert names(tmp_path / "out") == {"case-1"}
+    assert tuple(rows(folder / "nodules.csv")[0]) == NODULE_COLUMNS
+    assert tuple(rows(folder / "curves.csv")[0]) == CURVE_COLUMNS
+    assert len(rows(folder / "nodules.csv")) == len(analysis.nodules)
+    n_points = sum(len(curve.r_mm) for curve in analysis.spatial.curves)
+    assert len(rows(folder / "curves.csv")) == n_points
+    assert json.loads((folder / "summary.json").read_text())["detection"]["found"] == 30
+
+
+def test_nothing_found_is_a_whole_case_with_empty_tables(analysis, tmp_path):
+    nothing = oracles_cli.fake_analyze(analysis.volume, analysis.config, n=0)
+    folder = write_case(nothing, tmp_path / "case-1")
+    assert names(folder) == ALWAYS
+    assert (folder / "curves.csv").read_text() == ",".join(CURVE_COLUMNS) + "\n"
+    assert rows(folder / "nodules.csv") == []
+
+
+def test_images_that_the_anatomy_has_are_written(analysis, tmp_path):
+    from dataclasses import replace
+
+    lobes = analysis.anatomy.lung_labels * np.uint8(3)
+    anatomy = replace(
+        analysis.anatomy, lobe_labels=lobes, fissure_mask=analysis.anatomy.lung_labels == 1
+    )
+    folder = write_case(replace(analysis, anatomy=anatomy), tmp_path / "case-1")
+    assert names(folder) == ALWAYS | {"lobes.nii.gz", "fissures.nii.gz"}
+    assert_array_equal(read_mask(folder / "lobes.nii.gz")[0], lobes)
+
+
+def test_masks_overlay_the_scan(analysis, tmp_path):
+    folder = write_case(analysis, tmp_path / "case-1")
+    labels, geometry = read_mask(folder / "lungs.nii.gz")
+    assert_array_equal(labels, analysis.anatomy.lung_labels)
+    # NIfTI holds its affine as float32.
+    assert_allclose(geometry.affine, analysis.volume.geometry.affine, atol=1e-4)
+
+
+def test_each_nodule_is_a_ball_round_its_centre(analysis):
+    labels = draw_nodules(analysis.nodules, analysis.anatomy)
+    geometry = analysis.anatomy.geometry
+    assert set(np.unique(labels)) == set(range(31))
+    assert labels.dtype == np.uint16
+    centre = np.rint(geometry.to_index(analysis.nodules.points_mm)).astype(int)
+    assert_array_equal(labels[tuple(centre.T)], np.arange(1, 31))
+
+
+def test_a_large_nodule_fills_its_volume(analysis):
+    one = analysis.nodules.take(np.array([0]))
+    from dataclasses import replace
+
+    middle = np.array(analysis.anatomy.geometry.shape)[None] / 2
+    point = analysis.anatomy.geometry.to_world(middle)
+    large = replace(one, points_mm=point, diameter_mm=np.array([60.0]))
+    drawn = (draw_nodules(large, analysis.anatomy) == 1).sum() * analysis.anatomy.geometry.voxel_ml
+    # Voxels of 0.135 ml, a ball of 113 ml: a percent or two of its edge is left to chance.
+    assert drawn == pytest.approx(np.pi / 6 * 60.0**3 / 1000, rel=0.02)
+
+
+def test_nodules_beyond_the_grid_are_left_out(analysis):
+    from dataclasses import replace
+
+    far = replace(analysis.nodules, points_mm=analysis.nodules.points_mm + 1000.0)
+    assert not draw_nodules(far, analysis.anatomy).any()
+
+
+def test_dicom_results_stand_beside_the_others(analysis, series, tmp_path):
+    folder = write_case(analysis, tmp_path / "case-1", series=series, dicom=True)
+    assert names(folder) == ALWAYS | {"findings.seg.dcm", "findings.sr.dcm"}
+
+
+def test_dicom_results_need_the_series(analysis, tmp_path):
+    with pytest.raises(ValueError, match="needs the series that was read, got None"):
+        write_case(analysis, tmp_path / "case-1", dicom=True)
+
+
+def test_provenance_tells_how_and_nothing_of_whom_or_where(analysis, series, tmp_path):
+    folder = write_case(analysis, tmp_path / "case-1", provenance={"input_hash": "abc"})
+    facts = json.loads((folder / "provenance.json").read_text())
+    assert facts["input"]["slices"] == str(oracles_cli.SHAPE[0])
+    assert facts["input_hash"] == "abc"
+    assert facts["seed"] == 3
+    assert facts["libraries"]["numpy"] == np.__version__
+    assert facts["config"]["read"]["min_slices"] == 10
+    assert str(tmp_path.parts[1]) + "/" not in json.dumps(facts)
+
+
+@pytest.mark.parametrize("part", ["write_markups", "write_mask", "render_report", "_swap"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), KeyboardInterrupt(), ValueError()])
+def test_a_failure_leaves_nothing_and_keeps_what_was_there(
+    analysis, tmp_path, monkeypatch, part, error
+):
+    write_case(analysis, tmp_path / "before")
+
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(case_folder, part, fail)
+    expected = CaseFolderError if isinstance(error, OSError) else type(error)
+    for name in ("before", "new"):
+        with pytest.raises(expected):
+            write_case(analysis, tmp_path / name)
+    assert names(tmp_path) == {"before"}
+    assert names(tmp_path / "before") == ALWAYS
+
+
+def test_a_case_of_ours_is_replaced_with_all_that_it_held(analysis, tmp_path):
+    folder = write_case(analysis, tmp_path / "case-1")
+    (folder / "stale.txt").write_text("of an earlier version")
+    write_case(analysis, folder)
+    assert names(folder) == ALWAYS
+    assert names(tmp_path) == {"case-1"}
+
+
+def test_an_empty_folder_is_filled(analysis, tmp_path):
+    (tmp_path / "case-1").mkdir()
+    assert is_case_folder(write_case(analysis, tmp_path / "case-1"))
+
+
+@pytest.mark.parametrize("content", ["notes.txt", "provenance.json"])
+def test_a_folder_of_somebody_else_is_refused(analysis, tmp_path, content):
+    folder = tmp_path / "case-1"
+    folder.mkdir()
+    (folder / content).write_text('{"tool": "another"}')
+    with pytest.raises(CaseFolderError, match="new, empty or one that miliary wrote, got 'case-1'"):
+        write_case(analysis, folder)
+    assert names(folder) == {content}
+
+
+def test_leftovers_of_a_killed_process_are_removed(tmp_path):
+    for name in (".case-1.new-0a1b", ".case-1.old-77", ".case-12.new-1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "lungs.nii.gz").touch()
+    case_folder.remove_leftovers(tmp_path / "case-1")
+    assert names(tmp_path) == {".case-12.new-1"}
+
+
+def test_analysis_saves_itself(analysis, tmp_path):
+    assert is_case_folder(analysis.save(tmp_path / "case-1"))
