@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from miliary.io.images import read_mask
 from miliary.io.reading import read_series
 from miliary.io.series import find_inputs
 from miliary.nodules import NODULE_COLUMNS
+from miliary.report import render_report
 
 ALWAYS = {
     "summary.json", "nodules.csv", "curves.csv", "report.html", "provenance.json",
@@ -37,6 +39,12 @@ def analysis(series):
     return oracles_cli.fake_analyze(read_series(series, ReadSettings()), Config(), seed=3)
 
 
+@pytest.fixture(autouse=True)
+def quick_report(monkeypatch):
+    """The page takes a second and has its own tests; one test here writes it for real."""
+    monkeypatch.setattr(case_folder, "render_report", lambda analysis, facts: "page")
+
+
 def names(folder):
     return {path.name for path in folder.iterdir()}
 
@@ -46,7 +54,8 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-def test_a_case_holds_every_file_of_the_contract(analysis, tmp_path):
+def test_a_case_holds_every_file_of_the_contract(analysis, tmp_path, monkeypatch):
+    monkeypatch.setattr(case_folder, "render_report", render_report)
     folder = write_case(analysis, tmp_path / "out" / "case-1")
     assert names(folder) == ALWAYS
     assert names(tmp_path / "out") == {"case-1"}
@@ -56,6 +65,7 @@ def test_a_case_holds_every_file_of_the_contract(analysis, tmp_path):
     n_points = sum(len(curve.r_mm) for curve in analysis.spatial.curves)
     assert len(rows(folder / "curves.csv")) == n_points
     assert json.loads((folder / "summary.json").read_text())["detection"]["found"] == 30
+    assert "config_hash" in (folder / "report.html").read_text().replace(" ", "_").lower()
 
 
 def test_nothing_found_is_a_whole_case_with_empty_tables(analysis, tmp_path):
@@ -67,8 +77,6 @@ def test_nothing_found_is_a_whole_case_with_empty_tables(analysis, tmp_path):
 
 
 def test_images_that_the_anatomy_has_are_written(analysis, tmp_path):
-    from dataclasses import replace
-
     lobes = analysis.anatomy.lung_labels * np.uint8(3)
     anatomy = replace(
         analysis.anatomy, lobe_labels=lobes, fissure_mask=analysis.anatomy.lung_labels == 1
@@ -97,8 +105,6 @@ def test_each_nodule_is_a_ball_round_its_centre(analysis):
 
 def test_a_large_nodule_fills_its_volume(analysis):
     one = analysis.nodules.take(np.array([0]))
-    from dataclasses import replace
-
     middle = np.array(analysis.anatomy.geometry.shape)[None] / 2
     point = analysis.anatomy.geometry.to_world(middle)
     large = replace(one, points_mm=point, diameter_mm=np.array([60.0]))
@@ -108,8 +114,6 @@ def test_a_large_nodule_fills_its_volume(analysis):
 
 
 def test_nodules_beyond_the_grid_are_left_out(analysis):
-    from dataclasses import replace
-
     far = replace(analysis.nodules, points_mm=analysis.nodules.points_mm + 1000.0)
     assert not draw_nodules(far, analysis.anatomy).any()
 

@@ -26,7 +26,7 @@ def test_a_bar_and_its_diagonal_neighbour_by_hand():
 def test_sizes_match_the_flood_fill(rng):
     image = smooth(rng.normal(-600, 900, SHAPE).astype(np.float32), 0.9, SPACING)
     places = rng.integers(0, SHAPE, (25, 3))
-    levels = (-450.0, -350.0, -250.0)
+    levels = (-550.0, -500.0, -400.0)
     found = component_sizes(image, places, SPACING, levels)
     seen = 0
     for row, place in zip(found, places, strict=True):

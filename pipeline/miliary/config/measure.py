@@ -1,4 +1,4 @@
-"""Settings of `miliary.measure` and `miliary.quality`."""
+"""Settings of `miliary.measure`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from miliary.config.fields import setting
 
 @dataclass(frozen=True)
 class MeasureSettings:
-    """Size of nodules by a fitted ball, and the noise and point spread that the fit needs."""
+    """Size of nodules by a fitted ball."""
 
     micronodule_mm: float = setting(
         2.0,
@@ -51,20 +51,3 @@ class MeasureSettings:
         source="between noise (30 to 100 HU) and the contrast of a vessel (several hundred)",
     )
     n_steps: int = setting(25, "most steps of a fit", source="balls in noise rest after 6 to 12")
-    default_psf_fwhm_mm: tuple[float, float, float] = setting(
-        (1.2, 1.05, 1.05),
-        "point spread (z, y, x) where too few edges allow an estimate",
-        unit="mm",
-        source="facts/detection-and-distribution.md section 4: thin standard scan",
-    )
-    min_edges: int = setting(
-        300,
-        "edges needed for an estimate of the point spread",
-        source="below it the median width of the edges scatters by more than 5 %",
-    )
-    edge_contrast_hu: float = setting(
-        600.0,
-        "least contrast of an edge used for the point spread",
-        unit="HU",
-        source="lung against soft tissue has 850 HU; partial edges have less",
-    )

@@ -9,6 +9,7 @@ from miliary.config.detect import DetectSettings
 from miliary.config.lungs import LungSettings
 from miliary.config.measure import MeasureSettings
 from miliary.config.pattern import PatternSettings
+from miliary.config.quality import QualitySettings
 from miliary.config.reading import ReadSettings
 from miliary.config.report import ReportSettings
 from miliary.config.sizes import SizeSettings
@@ -22,13 +23,14 @@ class Config:
 
     Parameters
     ----------
-    read, lungs, vessels, detect, measure, calibrate, sizes, spatial, pattern, report : settings
+    read, lungs, vessels, quality, detect, measure, calibrate, sizes, spatial, pattern, report : settings
         One section a step.
     """
 
     read: ReadSettings = field(default_factory=ReadSettings)
     lungs: LungSettings = field(default_factory=LungSettings)
     vessels: VesselSettings = field(default_factory=VesselSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
     detect: DetectSettings = field(default_factory=DetectSettings)
     measure: MeasureSettings = field(default_factory=MeasureSettings)
     calibrate: CalibrateSettings = field(default_factory=CalibrateSettings)

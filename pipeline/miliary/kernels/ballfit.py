@@ -29,6 +29,9 @@ _RIM_MM = 0.1
 
 _ROUNDS = 2
 
+#: Weight of voxels outside of the image: next to none, yet what lies there alone can be solved.
+_UNKNOWN = 1e-3
+
 #: A fit rests when a step moves place and radius by less than this.
 _REST_MM = 1e-3
 
@@ -185,7 +188,7 @@ def fit_balls(
     Parameters
     ----------
     image : (Z, Y, X) float32
-        Image in HU; outside it the outermost voxels go on.
+        Image in HU; a ball that reaches over its border is fitted to what is on it.
     start_grid_mm : (N, 3) float
         First guess of the centres, as grid points.
     start_diameter_mm : (N,) float
@@ -239,10 +242,12 @@ def _fit_batch(
     z, y, x = np.moveaxis(np.clip(voxels, 0, np.array(image.shape) - 1), -1, 0)
     values = image[z, y, x].astype(float)
     places = voxels * spacing
+    known = ((voxels >= 0) & (voxels < image.shape)).all(axis=-1)
     parameters = _first_guess(values, start, diameter, model)
     # The first round finds the size, the second looks at the voxels that this size calls for.
     for _ in range(_ROUNDS):
-        around = _Neighbourhood(values, places, _taking_part(places, parameters, model))
+        taking_part = _taking_part(places, parameters, model) * np.where(known, 1.0, _UNKNOWN)
+        around = _Neighbourhood(values, places, taking_part)
         parameters, normal, resting = _descend(around, parameters, start, model)
     error = np.sqrt(np.maximum(np.linalg.inv(normal)[:, _RADIUS, _RADIUS], 0.0))
     return (
