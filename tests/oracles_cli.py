@@ -64,17 +64,21 @@ def fake_analyze(volume, config=None, *, seed=0, progress=None, n=30):
     return replace(made, volume=volume, anatomy=anatomy, config=config, seed=seed)
 
 
+def fake_page(analysis: Any, facts: Any) -> str:
+    """As `render_report`, which takes a second."""
+    return "page"
+
+
 def fake_run_case(task: Any, progress: Any = None) -> Any:
     """`run_case` with the fake analysis, in whatever process it runs."""
-    from miliary.cli.case import run_case
-
     import miliary.case_folder as case_folder
+    from miliary.cli.case import run_case
 
     __import__("miliary.analyze")
     # Workers are processes of their own: what is replaced here ends with them, and in this
     # process the test puts it back.
     sys.modules["miliary.analyze"].analyze = fake_analyze
-    case_folder.render_report = lambda analysis, facts: "page"
+    case_folder.render_report = fake_page
     return run_case(task, progress)
 
 
@@ -87,6 +91,10 @@ def square_or_die(task: tuple[int, str]) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
     if fate == "raise":
         raise ValueError(f"no luck with {number}")
-    if fate == "print":
-        print("noise on standard output")
     return number**2
+
+
+def write_half_and_hang(task: Any, progress: Any = None) -> Any:
+    """A case that never ends, with half a folder on the disk."""
+    (task.out / f".{task.info.case}.new-half").mkdir()
+    time.sleep(600)

@@ -42,7 +42,7 @@ def analysis(series):
 @pytest.fixture(autouse=True)
 def quick_report(monkeypatch):
     """The page takes a second and has its own tests; one test here writes it for real."""
-    monkeypatch.setattr(case_folder, "render_report", lambda analysis, facts: "page")
+    monkeypatch.setattr(case_folder, "render_report", oracles_cli.fake_page)
 
 
 def names(folder):

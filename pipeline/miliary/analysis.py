@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from miliary.anatomy import Anatomy, Lung
+import numpy as np
+
+from miliary.anatomy import SIDES, ZONES, Anatomy
 from miliary.config import Config
 from miliary.findings import (
     Calibration,
@@ -92,13 +94,14 @@ class Analysis:
             "schema": SUMMARY_SCHEMA,
             "case": self.volume.case,
             "acquisition": self._acquisition(),
-            "lungs": {side: _lung(self.anatomy.lung(side)) for side in ("right", "left")},
+            "lungs": {side: _lung(self.anatomy, side) for side in SIDES},
             "detection": {
                 "found": len(self.nodules),
                 "operating_point": self.config.detect.threshold,
                 "injected": self.calibration.injected,
                 "sensitivity": [asdict(row) for row in self.calibration.sensitivity],
                 "size_bias_mm": _by_diameter(self.calibration.size_bias_mm),
+                "se_factor": self.calibration.se_factor,
                 "size_sd_mm": _by_diameter(self.calibration.size_sd_mm),
             },
             "size": asdict(self.size),
@@ -165,14 +168,21 @@ class Analysis:
         return write_case(self, Path(folder))
 
 
-def _lung(lung: Lung | None) -> dict[str, Any] | None:
+def _lung(anatomy: Anatomy, side: str) -> dict[str, Any] | None:
     """A lung as plain data, without the sentences, which stand in the notes."""
+    lung = anatomy.lung(side)
     if lung is None:
         return None
+    zones = anatomy.zone_labels[anatomy.evaluable_labels == SIDES[side]]
+    voxels = np.bincount(zones, minlength=len(ZONES) + 1)
     return {
         "volume_ml": lung.volume_ml,
         "evaluable_ml": lung.evaluable_ml,
         "excluded": [asdict(part) for part in lung.excluded],
+        "zones": [
+            {"zone": zone, "evaluable_ml": float(voxels[label]) * anatomy.geometry.voxel_ml}
+            for zone, label in ZONES.items()
+        ],
     }
 
 

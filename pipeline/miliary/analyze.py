@@ -14,6 +14,7 @@ from miliary.anatomy import SIDES, Anatomy
 from miliary.arrays import AnyArray, LabelArray
 from miliary.calibrate import (
     describe_calibration,
+    error_factor,
     inject,
     label_regions,
     match_found,
@@ -98,6 +99,8 @@ def analyze(
     accepted = nodules.take(nodules.score >= config.detect.threshold)
     clock("calibrate")
     calibration, regions = calibrate(hu, anatomy, accepted, quality, config, calibration_rng)
+    nodules = replace(nodules, diameter_se_mm=calibration.se_factor * nodules.diameter_se_mm)
+    accepted = nodules.take(nodules.score >= config.detect.threshold)
     clock("describe")
     counts = patterns.count_by_lung(accepted, anatomy, config.pattern)
     sides = patterns.involved_lungs(counts)
@@ -231,16 +234,17 @@ def calibrate(
     accepting = replace(config.detect, keep_all=False)
     candidates = detect(trial, anatomy.inside_lung, geometry.spacing_mm, accepting, near=near)
     found, which = match_found(centres, candidates, geometry.spacing_mm, settings.reach_mm)
-    measured = np.full(len(centres), np.nan)
-    hits = candidates.take(which[found])
-    measured[found] = fit_diameters(
-        trial, geometry.spacing_mm, hits, quality, config.measure
-    ).diameter_mm
-    share = np.bincount(regions.ravel(), minlength=4)[1:].astype(float)
-    return (
-        describe_calibration(found, diameters, region, measured, share / share.sum(), settings),
-        regions,
+    fit = fit_diameters(
+        trial, geometry.spacing_mm, candidates.take(which[found]), quality, config.measure
     )
+    measured = np.full(len(centres), np.nan)
+    measured[found] = fit.diameter_mm
+    share = np.bincount(regions.ravel(), minlength=4)[1:].astype(float)
+    calibration = describe_calibration(
+        found, diameters, region, measured, share / share.sum(), settings
+    )
+    factor = error_factor(fit.diameter_mm - diameters[found], fit.diameter_se_mm)
+    return replace(calibration, se_factor=factor), regions
 
 
 def describe_in(

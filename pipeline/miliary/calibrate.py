@@ -11,13 +11,16 @@ from miliary.config.calibrate import CalibrateSettings
 from miliary.findings import Calibration, ImageQuality, Sensitivity
 from miliary.kernels.balls import add_balls
 from miliary.kernels.filters import smooth
-from miliary.kernels.logistic import fit_logistic, predict_logistic
+from miliary.kernels.logistic import fit_logistic, predict_mixture
 from miliary.kernels.maxima import suppress_neighbours
 from miliary.nodules import Candidates
 
 REGIONS: dict[str, int] = {"subpleural": 1, "perivascular": 2, "interior": 3}
 
 FWHM_PER_SIGMA = 2.3548
+
+#: Share of a normal distribution inside one standard deviation.
+_INSIDE_ONE_SD = 0.6827
 
 #: Errors of size needed for their quartiles.
 _MIN_ERRORS = 5
@@ -257,9 +260,10 @@ def describe_calibration(
     )
     at = np.array(settings.diameters_mm)
     rows = []
+    designs = np.stack([design(at, np.tile(row, (len(at), 1))) for row in np.eye(len(labels))])
     mixtures = {name: np.eye(len(labels))[k] for k, name in enumerate(REGIONS)}
     for name, weights in {"all": region_share, **mixtures}.items():
-        value, low, high = predict_logistic(fit, design(at, np.tile(weights, (len(at), 1))))
+        value, low, high = predict_mixture(fit, designs, weights)
         rows += [
             Sensitivity(name, float(d), float(v), float(lo), float(hi))
             for d, v, lo, hi in zip(at, value, low, high, strict=True)
@@ -273,6 +277,27 @@ def describe_calibration(
             bias.append((float(diameter), float(middle)))
             spread.append((float(diameter), float(high_q - low_q) / 1.349))
     return Calibration(tuple(rows), tuple(bias), tuple(spread), len(found))
+
+
+def error_factor(error_mm: FloatArray, se_mm: FloatArray) -> float:
+    """Tell by how much standard errors fall short of the errors that were made.
+
+    Parameters
+    ----------
+    error_mm : (N,) float
+        Measured less true diameters.
+    se_mm : (N,) float
+        Their standard errors.
+
+    Returns
+    -------
+    float
+        Such that 68 % of the errors lie inside the enlarged standard errors; 1 at least, and 1
+        when there are too few to tell.
+    """
+    if len(error_mm) < _MIN_ERRORS:
+        return 1.0
+    return max(1.0, float(np.quantile(np.abs(error_mm) / se_mm, _INSIDE_ONE_SD)))
 
 
 def sensitivity_at(calibration: Calibration, region: str, diameter_mm: float) -> float | None:

@@ -62,12 +62,16 @@ class Calibration:
         Median error and robust standard deviation of the measured diameters.
     injected : int
         Number of nodules put in.
+    se_factor : float
+        By how much standard errors of diameters must be enlarged to be true in this scan: a fit
+        knows the noise, but not the vessels nor how far the point spread is off.
     """
 
     sensitivity: tuple[Sensitivity, ...]
     size_bias_mm: tuple[tuple[float, float], ...]
     size_sd_mm: tuple[tuple[float, float], ...]
     injected: int
+    se_factor: float = 1.0
 
 
 @dataclass(frozen=True)

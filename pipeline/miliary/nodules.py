@@ -116,7 +116,13 @@ class Nodules:
 
     @classmethod
     def empty(cls) -> Nodules:
-        """Make the table of a scan in which nothing was found."""
+        """Make the table of a scan in which nothing was found.
+
+        Returns
+        -------
+        Nodules
+            Of length 0.
+        """
         text, number = np.empty(0, "U6"), np.empty(0)
         return cls(
             np.empty((0, 3)),

@@ -24,7 +24,9 @@ _TISSUE_SIEVE_HU = 150.0
 _LEAST_CUBE = (2, 3, 3)
 
 
-def estimate_quality(hu_crop: AnyArray, anatomy: Anatomy, settings: QualitySettings) -> ImageQuality:
+def estimate_quality(
+    hu_crop: AnyArray, anatomy: Anatomy, settings: QualitySettings
+) -> ImageQuality:
     """Estimate noise and point spread of a scan.
 
     Parameters
@@ -116,7 +118,9 @@ def estimate_psf(
     inside = anatomy.inside_lung
     fit = fit_edges(
         hu_crop,
-        np.concatenate([find_faces(inside, axis, n) for axis, n in enumerate((2 * each, each, each))]),
+        np.concatenate(
+            [find_faces(inside, axis, n) for axis, n in enumerate((2 * each, each, each))]
+        ),
         anatomy.geometry.spacing_mm,
         smoothing_mm=settings.edge_smoothing_mm,
         reach_mm=settings.edge_reach_mm,
@@ -173,7 +177,8 @@ def _tissue_cubes(hu: AnyArray, anatomy: Anatomy, settings: QualitySettings) -> 
     chosen = _spread(np.arange(len(steps)), 2 * settings.n_cubes)
     cubes = gather_cubes(hu, steps[chosen] * shape + np.array(shape) // 2, shape)
     mean = cubes.mean(axis=(1, 2, 3))
-    return cubes[(mean > low) & (mean < high)]
+    soft: BoolArray = (mean > low) & (mean < high)
+    return cubes[soft]
 
 
 def _spread(items: IntArray, n: int) -> IntArray:

@@ -25,8 +25,8 @@ def test_a_bar_and_its_diagonal_neighbour_by_hand():
 
 def test_sizes_match_the_flood_fill(rng):
     image = smooth(rng.normal(-600, 900, SHAPE).astype(np.float32), 0.9, SPACING)
-    places = rng.integers(0, SHAPE, (25, 3))
-    levels = (-550.0, -500.0, -400.0)
+    places = rng.integers(0, SHAPE, (12, 3))
+    levels = (-550.0, -500.0, -450.0)
     found = component_sizes(image, places, SPACING, levels)
     seen = 0
     for row, place in zip(found, places, strict=True):
@@ -39,7 +39,7 @@ def test_sizes_match_the_flood_fill(rng):
             sides = (np.ptp(voxels, axis=0) + 1) * SPACING
             expected = np.log([len(voxels) * SPACING.prod(), np.linalg.norm(sides)])
             assert_allclose(pair, expected, rtol=1e-5)
-    assert 5 < seen < 65
+    assert 2 < seen < 36
 
 
 def test_twice_the_spacing_is_eight_volumes_and_two_extents(rng):

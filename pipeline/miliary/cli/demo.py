@@ -56,9 +56,8 @@ def execute(args: argparse.Namespace) -> int:
         for report in finished.reports:
             facts = score_case(report.parent, sample)
             facts.pop("by_size")
-            say("found against known nodules:")
             rows = [[key, "-" if value is None else str(value)] for key, value in facts.items()]
-            say("\n" + align(rows))
+            say(f"found against known nodules:\n{align(rows)}")
     for path in finished.reports or (finished.index,):
         print(path)
     return finished.status

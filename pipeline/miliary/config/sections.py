@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from miliary.config.calibrate import CalibrateSettings
+from miliary.config.compare import CompareSettings
 from miliary.config.detect import DetectSettings
 from miliary.config.lungs import LungSettings
 from miliary.config.measure import MeasureSettings
@@ -23,8 +24,10 @@ class Config:
 
     Parameters
     ----------
-    read, lungs, vessels, quality, detect, measure, calibrate, sizes, spatial, pattern, report : settings
+    read, lungs, vessels, quality, detect, measure, calibrate : settings
         One section a step.
+    sizes, spatial, pattern, compare, report : settings
+        The same, for what follows from the nodules.
     """
 
     read: ReadSettings = field(default_factory=ReadSettings)
@@ -37,4 +40,5 @@ class Config:
     sizes: SizeSettings = field(default_factory=SizeSettings)
     spatial: SpatialSettings = field(default_factory=SpatialSettings)
     pattern: PatternSettings = field(default_factory=PatternSettings)
+    compare: CompareSettings = field(default_factory=CompareSettings)
     report: ReportSettings = field(default_factory=ReportSettings)

@@ -35,6 +35,10 @@ _SIGMA_PARTS, _MAX_TILT, _MAX_OFFSET = (0.03, 1.0), 0.6, 0.6
 #: A fit rests when a step changes place, tilt and the logarithm of sigma by less than this.
 _REST = 5e-3
 
+#: Where all voxels lie in one slice, a tilt out of it cannot be seen: squares of tilts count like
+#: this many squares of the contrast, which the usual ten voxels on an edge do not feel.
+_TILT_RIDGE = 0.05
+
 #: First guess of sigma, as a part of the reach.
 _SIGMA_GUESS = 0.2
 
@@ -90,7 +94,8 @@ def find_faces(mask: BoolArray, axis: int, n: int) -> FloatArray:
     chosen = flat[np.linspace(0, len(flat) - 1, min(n, len(flat))).astype(np.intp)]
     index = np.column_stack(np.unravel_index(chosen, (len(inside) - 1, *inside.shape[1:])))
     faces = np.empty(index.shape)
-    faces[:, [axis, *(other for other in range(3) if other != axis)]] = index + (0.5, 0.0, 0.0)
+    faces[:, [axis, *(other for other in range(3) if other != axis)]] = index
+    faces[:, axis] += 0.5
     return faces
 
 
@@ -194,7 +199,8 @@ def _ball_offsets(reach_mm: float, spacing: FloatArray) -> IntArray:
     half = np.ceil(reach_mm / spacing).astype(int)
     grid = np.stack(np.meshgrid(*(np.arange(-h, h + 1) for h in half), indexing="ij"), -1)
     offsets: IntArray = grid.reshape(-1, 3)
-    return offsets[((offsets * spacing) ** 2).sum(axis=1) <= reach_mm**2]
+    near: BoolArray = ((offsets * spacing) ** 2).sum(axis=1) <= reach_mm**2
+    return offsets[near]
 
 
 def _fit_batch(
@@ -217,11 +223,10 @@ def _fit_batch(
         local = (places - origin[:, None]) @ frame
         inside = np.abs(local[..., 0]) <= reach_mm
         inside &= np.hypot(local[..., 1], local[..., 2]) <= width_mm
-        parameters, cost, resting = _descend(
-            values, local, inside, parameters, reach_mm, n_steps
-        )
+        parameters, cost, resting = _descend(values, local, inside, parameters, reach_mm, n_steps)
         origin += frame[:, :, 0] * parameters[:, _OFFSET, None]
         frame, slope = _turned(frame, parameters[:, _TILT:])
+        # Distances were taken along the old normal: on thick slices 10 % longer in the median.
         parameters[:, _LOG_SIGMA] -= np.log(slope)
     spare = inside.sum(axis=1) - _N_PARAMETERS
     sigma = np.exp(parameters[:, _LOG_SIGMA])
@@ -334,5 +339,9 @@ def _normal_equations(
     columns += [by_offset * local[..., 1], by_offset * local[..., 2]]
     jacobian = np.stack(columns, axis=-1) * inside[..., None]
     turned = np.swapaxes(jacobian, 1, 2)
-    gradient = (turned @ residual[..., None])[..., 0]
-    return (residual**2).sum(axis=1), turned @ jacobian, gradient
+    normal, gradient = turned @ jacobian, (turned @ residual[..., None])[..., 0]
+    tilt, tilting = parameters[:, _TILT:], np.arange(_TILT, _N_PARAMETERS)
+    ridge = _TILT_RIDGE * contrast**2
+    normal[:, tilting, tilting] += ridge
+    gradient[:, _TILT:] -= ridge * tilt
+    return (residual**2).sum(axis=1) + (ridge * tilt**2).sum(axis=1), normal, gradient

@@ -85,6 +85,39 @@ def predict_logistic(
     return _logistic(logit), _logistic(logit - _Z95 * error), _logistic(logit + _Z95 * error)
 
 
+def predict_mixture(
+    fit: LogisticFit, designs: FloatArray, weights: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Probability of success in a mixture of groups, with its 95 % interval.
+
+    The probabilities are averaged, not the log odds: these would tell too much of a group that
+    nearly always succeeds.
+
+    Parameters
+    ----------
+    fit : LogisticFit
+        From `fit_logistic`.
+    designs : (K, M, F) float
+        Rows to predict, group by group.
+    weights : (K,) float
+        Shares of the groups, adding up to 1.
+
+    Returns
+    -------
+    value, low, high : (M,) float64
+        Probabilities; the interval is the delta method's, symmetric in the log odds.
+    """
+    x = np.asarray(designs, float)
+    p = _logistic(x @ fit.coefficients)
+    # Certainty has no log odds.
+    value = np.clip(np.tensordot(weights, p, 1), 1e-12, 1 - 1e-12)
+    gradient = np.einsum("k,km,kmf->mf", weights, p * (1 - p), x)
+    error = np.sqrt(np.einsum("mi,ij,mj->m", gradient, fit.covariance, gradient))
+    logit = np.log(value) - np.log1p(-value)
+    reach = _Z95 * error / (value * (1 - value))
+    return value, _logistic(logit - reach), _logistic(logit + reach)
+
+
 def _logistic(logit: FloatArray) -> FloatArray:
     small = np.exp(-np.abs(logit))
     result: FloatArray = np.where(logit >= 0, 1 / (1 + small), small / (1 + small))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from miliary.arrays import AnyArray, FloatArray
+from miliary.arrays import AnyArray, FloatArray, IntArray
 
 #: White noise of unit variance has this standard deviation after two second differences, along
 #: y and x: the weights (1, -2, 1) have the sum of squares 6, once for each axis.
 _SECOND_DIFFERENCES = 6.0
 
 
-def gather_cubes(
-    image: AnyArray, index_zyx: FloatArray, shape: tuple[int, int, int]
-) -> FloatArray:
+def gather_cubes(image: AnyArray, index_zyx: IntArray, shape: tuple[int, int, int]) -> FloatArray:
     """Cut cubes out of an image.
 
     Parameters
@@ -36,8 +34,10 @@ def gather_cubes(
     first = np.asarray(index_zyx, np.intp).reshape(-1, 3) - size // 2
     first = np.clip(first, 0, np.array(image.shape) - size)
     z, y, x = (first[:, axis, None] + np.arange(size[axis]) for axis in range(3))
-    cubes = image[z[:, :, None, None], y[:, None, :, None], x[:, None, None, :]]
-    return cubes.astype(np.float32)
+    cubes: FloatArray = image[z[:, :, None, None], y[:, None, :, None], x[:, None, None, :]].astype(
+        np.float32
+    )
+    return cubes
 
 
 def deviations(cubes: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -1,0 +1,305 @@
+"""What changed between scans of one patient: rates, sizes, words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from miliary.compare import CaseRecord, LungRecord, compare
+from miliary.compare.records import CHANGE_COLUMNS
+from miliary.config.compare import CompareSettings
+from miliary.errors import UsageError
+from miliary.findings import Sensitivity
+
+ZONES = ("upper", "middle", "lower")
+SETTINGS = CompareSettings()
+
+
+def make_lung(side, n, evaluable_ml=2000.0, *, diameter_mm=1.9):
+    """So many nodules, as many in each zone, with a spread of 0.2 mm."""
+    spread = 0.2 * np.sin(np.arange(n))
+    return LungRecord(
+        side, 1.1 * evaluable_ml, evaluable_ml, diameter_mm + spread,
+        np.resize(np.array(ZONES), n), tuple((zone, evaluable_ml / 3) for zone in ZONES),
+    )  # fmt: skip
+
+
+def flat(value, half=0.06):
+    """A sensitivity that is the same for all diameters."""
+    return tuple(
+        Sensitivity("all", d, value, value - half, min(value + half, 1.0)) for d in (1.2, 3.0)
+    )
+
+
+def make_case(name, right=100, left=100, *, sensitivity=0.7, **changes):
+    lungs = [make_lung(side, n) if isinstance(n, int) else n
+             for side, n in (("right", right), ("left", left)) if n is not None]  # fmt: skip
+    case = CaseRecord(
+        name, tuple(lungs), flat(sensitivity), ((1.2, 0.0), (3.0, 0.0)), median_mm=1.9, n_sized=200,
+        pattern="random", flag="present", numerous_per_l=30.0, spacing_mm=(1.0, 0.7, 0.8),
+        slice_thickness_mm=1.25, noise_hu=30.0, kernel="B60f",
+    )  # fmt: skip
+    return replace(case, **changes)
+
+
+def change(comparison, lung, zone="all", later=1):
+    (found,) = [
+        c
+        for c in comparison.changes
+        if (c.lung, c.zone, c.later - c.earlier) == (lung, zone, later)
+    ]
+    return found
+
+
+def about(comparison, lung):
+    """Verdict and sentence of a lung in the only pair."""
+    (found,) = [c for c in comparison.lungs if c.lung == lung]
+    return found
+
+
+def test_equal_scans_show_no_change():
+    comparison = compare([make_case("a"), make_case("b")], SETTINGS)
+    assert len(comparison.changes) == 2 * 4 + 1
+    for found in comparison.changes:
+        assert found.verdict == "no change shown"
+        assert found.density.ratio == pytest.approx(1.0)
+        assert found.density.low < 1 < found.density.high
+    assert comparison.warnings == ()
+    assert about(comparison, "right").newly_involved is False
+
+
+def test_three_times_as_many_are_found_in_the_lung_that_has_them():
+    comparison = compare([make_case("a"), make_case("b", right=300)], SETTINGS)
+    right = change(comparison, "right")
+    assert right.verdict == "more"
+    assert right.density.ratio == pytest.approx(3.0, rel=0.01)
+    assert right.density.low < 3 < right.density.high
+    assert change(comparison, "right", "upper").verdict == "more"
+    assert change(comparison, "left").verdict == "no change shown"
+    assert change(comparison, "both").density.ratio == pytest.approx(2.0, rel=0.01)
+    assert change(comparison, "both").verdict == "more"
+
+
+def test_fewer_is_more_read_backwards():
+    scans = [make_case("a"), make_case("b", right=300)]
+    forth, back = (change(compare(order, SETTINGS), "right") for order in (scans, scans[::-1]))
+    assert back.verdict == "fewer"
+    assert back.density.ratio * forth.density.ratio == pytest.approx(1)
+
+
+def test_the_sensitivity_of_each_scan_is_taken_out():
+    scans = [make_case("a", sensitivity=0.4), make_case("b", right=200, sensitivity=0.8)]
+    comparison = compare(scans, SETTINGS)
+    right = change(comparison, "right")
+    assert right.verdict == "no change shown"
+    assert right.raw.low > 1.5
+    assert right.density.ratio == pytest.approx(1.0, rel=0.01)
+    # Unsure sensitivities make the ratio unsure.
+    assert right.density.high / right.density.low > right.raw.high / right.raw.low
+    assert change(comparison, "left").verdict == "fewer"
+    sentence = about(comparison, "right").sentence
+    assert "Uncorrected it would be 2 times (1.6 to 2.5)" in sentence
+    assert "the earlier scan finds 40%, the later 80%" in sentence
+
+
+def test_sensitivity_is_read_at_the_median_diameter_of_each_scan():
+    steep = (Sensitivity("all", 1.0, 0.2, 0.18, 0.22), Sensitivity("all", 3.0, 0.8, 0.72, 0.88))
+    scans = [make_case(name, sensitivity=0.5, median_mm=median) for name, median in
+             (("a", 1.5), ("b", 2.5))]  # fmt: skip
+    scans = [replace(scan, sensitivity=steep) for scan in scans]
+    assert change(compare(scans, SETTINGS), "right").density.ratio == pytest.approx(0.35 / 0.65)
+    # A median of three nodules is not one: the other scan's is taken.
+    scans[0] = replace(scans[0], n_sized=3)
+    assert change(compare(scans, SETTINGS), "right").density.ratio == pytest.approx(1.0)
+    few = [replace(scan, n_sized=3, median_mm=None) for scan in scans]
+    at = [told.diameter_mm for told in compare(few, SETTINGS).sensitivity]
+    assert at == [SETTINGS.usual_diameter_mm] * 2
+
+
+@pytest.mark.parametrize("sensitivity", [(), flat(0.05, 0.01), flat(0.3, 0.3)])
+def test_scans_that_do_not_tell_how_well_they_show_are_not_judged(sensitivity):
+    scans = [make_case("a"), replace(make_case("b", right=300), sensitivity=sensitivity)]
+    comparison = compare(scans, SETTINGS)
+    right = change(comparison, "right")
+    assert right.density is right.count is None
+    assert right.raw.ratio == pytest.approx(3.0, rel=0.01)
+    assert right.verdict == "not assessable"
+    assert about(comparison, "right").newly_involved is None
+    assert "not known or too poor; 50 a litre found then, 150 now" in (
+        about(comparison, "right").sentence
+    )
+    uncalibrated = [text for text in comparison.warnings if "Scan 2 was not calibrated" in text]
+    assert bool(uncalibrated) == (sensitivity == ())
+
+
+@pytest.mark.parametrize("left", [None, make_lung("left", 0, 0.0)])
+def test_a_lung_that_one_scan_lacks_leaves_the_other_to_be_judged(left):
+    comparison = compare([make_case("a", left=left), make_case("b", right=300)], SETTINGS)
+    gone = change(comparison, "left")
+    assert (gone.verdict, gone.n_earlier, gone.per_l_earlier) == ("not assessable", None, None)
+    assert (gone.n_later, gone.per_l_later) == (100, 50.0)
+    assert gone.raw is None
+    assert change(comparison, "right").verdict == "more"
+    # A sum of different lungs is no change.
+    assert "both" not in {c.lung for c in comparison.changes}
+    told = about(comparison, "left")
+    assert told.volume_ratio is told.newly_involved is told.diameter_change_mm is None
+    assert told.sentence == (
+        "Left lung, scan 1 to scan 2: not assessable, for it cannot be judged in scan 1."
+    )
+
+
+def test_zones_of_unknown_volume_are_not_judged():
+    known = make_lung("right", 100)
+    bare = replace(known, zones_ml=known.zones_ml[:1])
+    comparison = compare([make_case("a", right=bare), make_case("b")], SETTINGS)
+    assert change(comparison, "right", "upper").verdict == "no change shown"
+    lower = change(comparison, "right", "lower")
+    assert (lower.verdict, lower.n_earlier, lower.per_l_earlier) == ("not assessable", 33, None)
+
+
+def test_nothing_in_one_scan_or_both():
+    empty = make_case("a", right=0, left=0, median_mm=None, n_sized=0)
+    comparison = compare([empty, make_case("b", right=300, left=0)], SETTINGS)
+    right, left = change(comparison, "right"), change(comparison, "left")
+    assert (right.verdict, right.per_l_earlier) == ("more", 0.0)
+    assert np.isfinite([right.density.ratio, right.density.high]).all()
+    assert (left.verdict, left.density.ratio) == ("no change shown", 1.0)
+    assert about(comparison, "left").diameter_change_mm is None
+
+
+def test_a_lung_is_newly_involved_when_numerous_now_and_not_before():
+    def told(before, now):
+        scans = [make_case("a", right=before), make_case("b", right=now)]
+        return about(compare(scans, SETTINGS), "right")
+
+    new = told(20, 300)
+    assert new.newly_involved is True
+    assert new.sentence.startswith(
+        "Right lung, scan 1 to scan 2: more nodules, 15 times (9.2 to 23) as many a litre; "
+        "10 a litre found then, 150 now. The right lung is newly involved: nodules are numerous "
+        "now (above 30 a litre) and were not before."
+    )
+    assert told(150, 300).newly_involved is False
+    assert told(10, 30).newly_involved is False
+    # Better seen is not newly involved.
+    scans = [make_case("a", right=50, sensitivity=0.2), make_case("b", right=150, sensitivity=0.7)]
+    assert about(compare(scans, SETTINGS), "right").newly_involved is False
+
+
+def test_breath_is_not_taken_for_disease():
+    shallow = make_lung("right", 300, 1500.0)
+    comparison = compare([make_case("a", right=300), make_case("b", right=shallow)], SETTINGS)
+    right = change(comparison, "right")
+    assert right.density.low > 1
+    assert right.count.ratio == pytest.approx(1.0)
+    assert right.verdict == "no change shown"
+    told = about(comparison, "right")
+    assert told.volume_ratio == pytest.approx(0.75)
+    assert "A litre holds more, but that goes with the evaluable volume, 75% of what" in (
+        told.sentence
+    )
+    assert "Its volume is 75% of what it was." in told.sentence
+
+
+def test_a_change_of_size_is_shown_and_the_bias_of_a_scan_is_not():
+    grown = make_lung("right", 100, diameter_mm=2.2)
+    told = about(compare([make_case("a"), make_case("b", right=grown)], SETTINGS), "right")
+    assert told.diameter_change_mm == pytest.approx(0.3)
+    assert 0 < told.diameter_low_mm < 0.3 < told.diameter_high_mm
+    assert "The median diameter changed by +0.30 mm (+" in told.sentence
+    biased = make_case("b", right=grown, size_bias_mm=((1.2, 0.3), (3.0, 0.3)))
+    told = about(compare([make_case("a"), biased], SETTINGS), "right")
+    assert told.diameter_change_mm == pytest.approx(0.0, abs=1e-9)
+    assert "No change of the median diameter is shown" in told.sentence
+    few = make_case("b", right=make_lung("right", 19))
+    assert about(compare([make_case("a"), few], SETTINGS), "right").diameter_change_mm is None
+
+
+def test_each_scan_is_held_against_the_one_before_and_the_first():
+    scans = [make_case(name, right=n) for name, n in (("a", 100), ("b", 200), ("c", 400))]
+    comparison = compare(scans, SETTINGS)
+    pairs = list(dict.fromkeys((c.earlier, c.later) for c in comparison.changes))
+    assert pairs == [(0, 1), (1, 2), (0, 2)]
+    assert change(comparison, "right", later=2).density.ratio == pytest.approx(4.0, rel=0.01)
+    assert len(comparison.lungs) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"kernel": "B30f"}, "Scans 1 and 2 have different kernels: B60f, then B30f."),
+        ({"kernel": None}, "different kernels: B60f, then unknown."),
+        ({"slice_thickness_mm": 2.5}, "differ in slice thickness: 1.25 mm, then 2.5 mm."),
+        ({"spacing_mm": (2.0, 0.7, 0.8)}, "differ in slice distance: 1 mm, then 2 mm."),
+        ({"noise_hu": 60.0}, "Scans 1 and 2 differ in noise: 30 HU, then 60 HU."),
+        ({"left": None}, "differ in lung volume: 4.4 l, then 2.2 l; density changes with it"),
+        ({"settings_hash": "2"}, "analysed by different versions or with different settings."),
+        ({"name": "a"}, "Scans 1 and 2 have the same name, a: they may be one scan."),
+    ],
+)
+def test_what_else_may_have_changed_is_warned_of(changes, sentence):
+    first = make_case("a", settings_hash="1")
+    second = make_case(**{"name": "b", "settings_hash": "1"} | changes)
+    (warning,) = compare([first, second], SETTINGS).warnings
+    assert sentence in warning
+
+
+def test_small_differences_and_unknowns_are_not_warned_of():
+    second = make_case("b", noise_hu=36.0, slice_thickness_mm=1.5, spacing_mm=None)
+    assert compare([make_case("a", settings_hash="1"), second], SETTINGS).warnings == ()
+
+
+@pytest.mark.parametrize("cases", [[], [make_case("a")]])
+def test_one_scan_is_no_comparison(cases):
+    with pytest.raises(UsageError, match=f"two cases or more, got {len(cases)}"):
+        compare(cases, SETTINGS)
+
+
+def test_intervals_cover_and_equal_lungs_are_rarely_called_changed(rng):
+    """End to end: scans of one truth that differ in how well they show it."""
+    truth, trials, calls, covered = 150, 250, 0, 0
+    for sensitivities in rng.uniform(0.5, 0.9, (trials, 2)):
+        scans = []
+        for name, sensitivity in zip("ab", sensitivities, strict=True):
+            told = rng.binomial(130, sensitivity) / 130
+            half = 1.96 * np.sqrt(told * (1 - told) / 130)
+            n = int(rng.poisson(truth * sensitivity))
+            scans.append(replace(make_case(name, right=n), sensitivity=flat(told, half)))
+        right = change(compare(scans, SETTINGS), "right")
+        covered += right.density.low <= 1 <= right.density.high
+        calls += right.verdict != "no change shown"
+    # Three standard errors of 250 trials at 0.95 are 0.041.
+    assert covered / trials == pytest.approx(0.95, abs=0.041)
+    assert calls == trials - covered
+
+
+def test_the_table_has_its_columns_whatever_is_unknown():
+    comparison = compare([make_case("a", left=None), make_case("b")], SETTINGS)
+    columns = comparison.columns()
+    assert tuple(columns) == CHANGE_COLUMNS == (
+        "earlier", "later", "lung", "zone", "n_earlier", "n_later", "per_l_earlier",
+        "per_l_later", "ratio_raw", "ratio", "low", "high", "verdict",
+        "count_ratio", "count_low", "count_high",
+    )  # fmt: skip
+    assert columns["earlier"] == ["a"] * 8
+    row = columns["lung"].index("left")
+    assert [columns[name][row] for name in ("n_earlier", "ratio_raw", "ratio", "count_low")] == (
+        [None] * 4
+    )
+    right = comparison.changes[0]
+    assert (columns["ratio"][0], columns["low"][0]) == (right.density.ratio, right.density.low)
+
+
+def test_the_whole_comparison_is_plain_data():
+    told = compare([make_case("a", left=None), make_case("b")], SETTINGS).to_dict()
+    assert told["schema"] == "miliary-comparison-1.0"
+    assert [case["case"] for case in told["cases"]] == ["a", "b"]
+    assert set(told["cases"][0]["lungs"]) == {"right"}
+    assert told["cases"][1]["lungs"]["left"]["zones"][0] == {
+        "zone": "all", "evaluable_ml": 2000.0, "n": 100,
+    }  # fmt: skip
+    assert told["cases"][0]["sensitivity"]["value"] == pytest.approx(0.7)
+    assert told["changes"][0]["density"]["ratio"] == pytest.approx(1.0)

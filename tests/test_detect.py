@@ -1,0 +1,193 @@
+"""Finding nodules: candidates, their features, and the trained detector on drawn lungs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import oracles_detect as oracles
+from miliary.config.detect import DetectSettings
+from miliary.detect import detect, find_candidates
+from miliary.kernels.filters import smooth
+from miliary.model import FeatureSpec
+
+SPACING = np.array([1.0, 0.7, 0.75])
+PSF = (0.5, 0.45, 0.45)
+SPEC = FeatureSpec()
+#: Columns: three curvatures and the scales' Laplacians by contrast, curvature, sigma, contrast.
+CONTRAST = 3 + len(SPEC.sigmas_mm) + 2
+N_FEATURES = (
+    CONTRAST
+    + 2
+    + len(SPEC.radii_mm) * len(SPEC.shell_quantiles)
+    + (len(SPEC.radii_mm) - 1) * len(SPEC.ridge_quantiles)
+    + 2 * len(SPEC.component_levels_hu)
+)
+#: A stand-in for the trained detector: likely where the contrast is above 200 HU.
+BY_CONTRAST = oracles.linear_detector(N_FEATURES, CONTRAST, mean=200.0, scale=30.0)
+
+
+def lung(rng, diameter_mm, *, n_side=3, noise_hu=0.0):
+    """Balls in lung, with a wall round it; image, inside, centres."""
+    shape, centres = oracles.lattice(n_side, 9.0, SPACING, rng)
+    diameters = np.full(len(centres), diameter_mm)
+    image = oracles.draw_balls(shape, SPACING, centres, diameters, PSF, rng=rng, noise_hu=noise_hu)
+    inside = np.zeros(shape, bool)
+    inside[2:-2, 2:-2, 2:-2] = True
+    wall = smooth(np.where(inside, 0.0, 1.0).astype(np.float32), 0.45, SPACING)
+    return (image + 880 * wall).astype(np.float32), inside, centres
+
+
+def found_share(candidates, centres, reach_mm=0.8):
+    if len(candidates) == 0:
+        return 0.0, 0
+    places = candidates.index_zyx * SPACING
+    apart = np.linalg.norm(centres[:, None] - places[None], axis=-1)
+    return (apart.min(axis=1) < reach_mm).mean(), (apart.min(axis=0) > 1.5).sum()
+
+
+def test_every_ball_is_a_candidate_once(rng):
+    image, inside, centres = lung(rng, 2.0)
+    found = detect(image, inside, SPACING, DetectSettings(), detector=BY_CONTRAST)
+    assert found_share(found, centres, 0.3) == (1.0, 0)
+    assert len(found) == len(centres)
+    assert (found.score > 0.85).all()
+    assert (found.response_hu > 0).all()
+
+
+def test_the_operating_point_and_keeping_all(rng):
+    image, inside, _ = lung(rng, 2.0, noise_hu=40.0)
+    every = detect(image, inside, SPACING, DetectSettings(keep_all=True), detector=BY_CONTRAST)
+    some = detect(image, inside, SPACING, DetectSettings(threshold=0.9), detector=BY_CONTRAST)
+    none = detect(image, inside, SPACING, DetectSettings(threshold=1.1), detector=BY_CONTRAST)
+    chosen = every.take(every.score >= 0.9)
+    assert 0 < len(some) < len(every)
+    assert_array_equal(some.index_zyx, chosen.index_zyx)
+    assert_array_equal(some.score, chosen.score)
+    assert len(none) == 0
+    assert none.index_zyx.shape == (0, 3)
+
+
+def test_of_two_candidates_too_close_the_likelier_is_kept(rng):
+    image, inside, _ = lung(rng, 2.0, noise_hu=40.0)
+    settings = DetectSettings(keep_all=True, min_separation_mm=4.0)
+    kept = detect(image, inside, SPACING, settings, detector=BY_CONTRAST)
+    near = DetectSettings(keep_all=True, min_separation_mm=0.1)
+    every = detect(image, inside, SPACING, near, detector=BY_CONTRAST)
+    expected = oracles.keep_apart(every.index_zyx * SPACING, every.score, 4.0)
+    assert_array_equal(kept.index_zyx, every.index_zyx[expected])
+
+
+def test_neighbours_2_5_mm_apart_stay_two():
+    shape = (24, 34, 32)
+    centres = np.array([[12.0, 12.0, 10.0], [12.0, 12.0, 12.5]])
+    image = oracles.draw_balls(shape, SPACING, centres, [1.8, 1.8], PSF)
+    found = detect(image, np.ones(shape, bool), SPACING, DetectSettings(), detector=BY_CONTRAST)
+    assert found_share(found, centres, 0.4) == (1.0, 0)
+
+
+def test_there_is_a_row_of_finite_features_for_each_blob(rng):
+    image, inside, _ = lung(rng, 2.0, noise_hu=40.0)
+    blobs, features = find_candidates(image, inside, SPACING, SPEC)
+    assert features.shape == (len(blobs), N_FEATURES)
+    assert features.dtype == np.float32
+    assert np.isfinite(features).all()
+    assert inside[tuple(blobs.voxel_zyx.T)].all()
+
+
+def test_contrast_is_that_of_the_ball_and_bright_voxels_are_capped(rng):
+    shape = (24, 34, 32)
+    centre = np.array([[12.0, 12.0, 12.0]])
+    image = oracles.draw_balls(shape, SPACING, centre, [5.0], PSF)
+    inside = np.ones(shape, bool)
+    blobs, features = find_candidates(image, inside, SPACING, SPEC)
+    middle = np.linalg.norm(blobs.index_zyx * SPACING - centre, axis=1).argmin()
+    # Smoothing by 0.6 mm takes next to nothing from the middle of a ball of 5 mm.
+    assert_allclose(features[middle, CONTRAST : CONTRAST + 2], [880, -850], rtol=0.03)
+    calcified = np.where(image > SPEC.cap_hu / 2 - 5, 900, image).astype(np.float32)
+    _, capped = find_candidates(calcified, inside, SPACING, SPEC)
+    assert capped[:, CONTRAST].max() < 850 + SPEC.cap_hu + 1
+
+
+def test_a_wall_outside_of_the_lung_belongs_to_no_component():
+    shape = (24, 34, 32)
+    image = oracles.draw_balls(shape, SPACING, [[12.0, 12.0, 4.3]], [2.5], PSF)
+    image[:, :, :4] = 30
+    inside = np.ones(shape, bool)
+    inside[:, :, :4] = False
+    _, features = find_candidates(image, inside, SPACING, SPEC)
+    # Between lung and wall: the extent is the ball's, not that of the wall that it leans on.
+    extent = features[:, -2 * len(SPEC.component_levels_hu) + 1 :: 2]
+    middle = SPEC.component_levels_hu.index(-500)
+    assert len(features) == 1
+    assert 2.5 < np.exp(extent[0, middle]) < 5.0
+
+
+def test_features_do_not_change_when_the_scan_is_mirrored_or_stored_as_integers(rng):
+    image, inside, _ = lung(rng, 2.0)
+    image = np.rint(image)
+    blobs, features = find_candidates(image, inside, SPACING, SPEC)
+    _, whole = find_candidates(image.astype(np.int16), inside, SPACING, SPEC)
+    assert_array_equal(whole, features)
+    flipped = np.ascontiguousarray(image[:, ::-1])
+    mirrored, other = find_candidates(flipped, inside[:, ::-1], SPACING, SPEC)
+    back = mirrored.voxel_zyx * [1, -1, 1] + [0, image.shape[1] - 1, 0]
+    order, same = np.lexsort(back.T), np.lexsort(blobs.voxel_zyx.T)
+    assert_array_equal(back[order], blobs.voxel_zyx[same])
+    # Rays are spread evenly, but not in a way that mirrors onto itself.
+    assert np.median(np.abs(other[order] - features[same])) < 0.02
+
+
+def test_near_keeps_candidates_with_the_features_of_the_whole(rng):
+    image, inside, _ = lung(rng, 2.0)
+    near = np.zeros(image.shape, bool)
+    # Midway between the first and the second layer of balls.
+    near[:, :, :12] = True
+    whole, features = find_candidates(image, inside, SPACING, SPEC)
+    part, part_features = find_candidates(image, inside, SPACING, SPEC, near=near)
+    kept = near[tuple(whole.voxel_zyx.T)]
+    assert 9 <= kept.sum() < len(whole)
+    assert_array_equal(part.voxel_zyx, whole.voxel_zyx[kept])
+    assert_array_equal(part_features, features[kept])
+    found = detect(image, inside, SPACING, DetectSettings(), near=near, detector=BY_CONTRAST)
+    assert len(found) == 9
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_nothing_to_find_is_a_table_of_length_0(inside):
+    flat = np.full(oracles.SHAPE, -850, np.int16)
+    mask = np.full(oracles.SHAPE, inside)
+    found = detect(flat, mask, oracles.SPACING, DetectSettings(), detector=BY_CONTRAST)
+    assert len(found) == 0
+    assert found.index_zyx.shape == (0, 3)
+    assert len(detect(flat, mask, oracles.SPACING, DetectSettings())) == 0
+
+
+def test_the_image_and_the_mask_stay_as_they_are(rng):
+    image, inside, _ = lung(rng, 2.0, noise_hu=40.0)
+    before = image.copy(), inside.copy()
+    detect(image, inside, SPACING, DetectSettings(), detector=BY_CONTRAST)
+    assert_array_equal(image, before[0])
+    assert_array_equal(inside, before[1])
+
+
+def test_the_trained_detector_finds_isolated_balls_and_hardly_anything_else(rng):
+    image, inside, centres = lung(rng, 2.5, n_side=4, noise_hu=40.0)
+    found = detect(image, inside, SPACING, DetectSettings())
+    sensitivity, wrong = found_share(found, centres)
+    assert sensitivity > 0.8
+    assert wrong <= 2
+
+
+def test_the_trained_detector_finds_nothing_in_noise_and_straight_vessels(rng):
+    shape = (48, 60, 60)
+    _, y, x = (n * s for n, s in zip(np.indices(shape), SPACING, strict=True))
+    vessels = np.zeros(shape)
+    for place in (10.0, 20.0, 32.0):
+        vessels = np.maximum(vessels, np.hypot(y - place, x - place) < 1.3)
+    vessels = smooth(vessels.astype(np.float32), 0.45, SPACING)
+    image = oracles.LUNG_HU + 880 * vessels + rng.normal(0, 40.0, shape)
+    inside = np.zeros(shape, bool)
+    inside[3:-3, 3:-3, 3:-3] = True
+    assert len(detect(image.astype(np.float32), inside, SPACING, DetectSettings())) <= 1

@@ -1,0 +1,83 @@
+"""The small network against scikit-learn, and its file."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from miliary.detect import find_candidates
+from miliary.model import FeatureSpec, Perceptron, load_detector
+from oracles_detect import SHAPE, SPACING, linear_detector
+
+
+def test_a_network_of_two_neurons_by_hand():
+    detector = Perceptron(
+        mean=np.array([10.0, 0.0], np.float32),
+        scale=np.array([5.0, 1.0], np.float32),
+        limit=4.0,
+        weights=(np.array([[1.0, -1.0], [0.0, 2.0]], np.float32), np.array([[3.0], [1.0]])),
+        biases=(np.array([0.0, 0.5], np.float32), np.array([-2.0])),
+    )
+    # (15 - 10) / 5 = 1: hidden max(1, 0) and max(-1 + 2*1 + 0.5, 0); logit 3 + 1.5 - 2.
+    expected = 1 / (1 + np.exp(-2.5))
+    assert_allclose(detector.probability(np.array([[15.0, 1.0]], np.float32)), [expected])
+    # A value far out is cut to 4 units: logit 3*4 + max(-4 + 0.5, 0) - 2.
+    expected = 1 / (1 + np.exp(-10.0))
+    assert_allclose(detector.probability(np.array([[1e6, 0.0]], np.float32)), [expected])
+
+
+def test_probabilities_match_scikit_learn(rng):
+    network = pytest.importorskip("sklearn.neural_network")
+    features = rng.normal(0, 1, (60, 5)).astype(np.float32)
+    target = (features[:, 0] * features[:, 1] > 0).astype(int)
+    trained = network.MLPClassifier((7, 4), solver="lbfgs", max_iter=2000, random_state=3)
+    trained.fit(features, target)
+    detector = Perceptron(
+        np.zeros(5, np.float32),
+        np.ones(5, np.float32),
+        1e6,
+        tuple(trained.coefs_),
+        tuple(trained.intercepts_),
+    )
+    expected = trained.predict_proba(features)[:, 1]
+    assert_allclose(detector.probability(features), expected, atol=1e-5)
+
+
+def test_extreme_logits_are_0_and_1_without_a_warning():
+    detector = linear_detector(1, 0)
+    found = detector.probability(np.array([[-1e6], [0.0], [1e6]], np.float32))
+    assert_allclose(found, [0.0, 0.5, 1.0], atol=1e-300)
+
+
+def test_no_candidates_have_no_probabilities_and_other_features_are_refused():
+    detector = linear_detector(4, 2)
+    assert detector.probability(np.empty((0, 4), np.float32)).shape == (0,)
+    with pytest.raises(ValueError, match="trained on 4 features, got 3"):
+        detector.probability(np.empty((2, 3), np.float32))
+
+
+def test_the_weights_of_the_package_fit_its_features():
+    detector = load_detector()
+    image = np.full(SHAPE, -850, np.float32)
+    _, features = find_candidates(image, np.ones(SHAPE, bool), SPACING, FeatureSpec())
+    assert features.shape == (0, len(detector.mean))
+    sizes = [len(detector.mean), *(weight.shape[1] for weight in detector.weights)]
+    assert [weight.shape[0] for weight in detector.weights] == sizes[:-1]
+    assert [len(bias) for bias in detector.biases] == sizes[1:]
+    assert sizes[-1] == 1
+    for column in (detector.mean, detector.scale, *detector.weights, *detector.biases):
+        assert np.isfinite(column).all()
+    assert (detector.scale > 0).all()
+    assert load_detector() is detector
+
+
+def test_the_spec_is_frozen_and_its_indices_point_into_it():
+    spec = FeatureSpec()
+    assert spec.background_radius < len(spec.radii_mm)
+    assert spec.background_quantile < len(spec.shell_quantiles)
+    assert all(isinstance(getattr(spec, f.name), int | float | tuple) for f in fields(spec))
+    with pytest.raises(AttributeError):
+        spec.merge_mm = 2.0
