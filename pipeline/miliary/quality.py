@@ -116,6 +116,7 @@ def estimate_psf(
     """
     each = settings.n_edges // 4
     inside = anatomy.inside_lung
+    least_mm = settings.edge_slices * float(anatomy.geometry.spacing_mm.max())
     fit = fit_edges(
         hu_crop,
         np.concatenate(
@@ -123,8 +124,8 @@ def estimate_psf(
         ),
         anatomy.geometry.spacing_mm,
         smoothing_mm=settings.edge_smoothing_mm,
-        reach_mm=settings.edge_reach_mm,
-        width_mm=settings.edge_width_mm,
+        reach_mm=max(settings.edge_reach_mm, least_mm),
+        width_mm=max(settings.edge_width_mm, least_mm),
     )
     good = fit.usable & (fit.high_hu - fit.low_hu >= settings.edge_contrast_hu)
     if good.any():

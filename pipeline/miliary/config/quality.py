@@ -89,6 +89,11 @@ class QualitySettings:
         unit="mm",
         source="1.4 to 2.2 mm change the estimate by 7 % at most",
     )
+    edge_slices: float = setting(
+        1.25,
+        "both of these are at least this many of the longest side of a voxel",
+        source="less leaves one slice of a thick-slice scan, in which no tilt can be seen",
+    )
     edge_share: float = setting(
         0.5,
         "share of the edges, those with the least misfit, that are used",
