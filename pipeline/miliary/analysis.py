@@ -82,6 +82,11 @@ class Analysis:
     notes: tuple[str, ...]
     seconds: tuple[tuple[str, float], ...]
 
+    @property
+    def accepted(self) -> Nodules:
+        """The nodules that the operating point accepts: all of them unless `keep_all` is set."""
+        return self.nodules.take(self.nodules.score >= self.config.detect.threshold)
+
     def to_dict(self) -> dict[str, Any]:
         """Give the content of `summary.json`.
 
@@ -96,7 +101,7 @@ class Analysis:
             "acquisition": self._acquisition(),
             "lungs": {side: _lung(self.anatomy, side) for side in SIDES},
             "detection": {
-                "found": len(self.nodules),
+                "found": len(self.accepted),
                 "operating_point": self.config.detect.threshold,
                 "injected": self.calibration.injected,
                 "sensitivity": [asdict(row) for row in self.calibration.sensitivity],

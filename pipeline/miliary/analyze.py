@@ -95,43 +95,41 @@ def analyze(
     clock("detect")
     candidates = detect(hu, anatomy.inside_lung, anatomy.geometry.spacing_mm, config.detect)
     clock("measure")
-    nodules = measure(hu, anatomy, candidates, quality, config.measure)
-    accepted = nodules.take(nodules.score >= config.detect.threshold)
+    measured = measure(hu, anatomy, candidates, quality, config.measure)
     clock("calibrate")
-    calibration, regions = calibrate(hu, anatomy, accepted, quality, config, calibration_rng)
-    nodules = replace(nodules, diameter_se_mm=calibration.se_factor * nodules.diameter_se_mm)
-    accepted = nodules.take(nodules.score >= config.detect.threshold)
+    known = measured.take(measured.score >= config.detect.threshold)
+    calibration, regions = calibrate(hu, anatomy, known, quality, config, calibration_rng)
+    nodules = replace(measured, diameter_se_mm=calibration.se_factor * measured.diameter_se_mm)
     clock("describe")
+    accepted = nodules.take(nodules.score >= config.detect.threshold)
     counts = patterns.count_by_lung(accepted, anatomy, config.pattern)
     sides = patterns.involved_lungs(counts)
     involved = accepted.take(np.isin(accepted.lung, sides))
     size = describe_sizes(involved.diameter_mm, involved.diameter_se_mm, config.sizes, rng=size_rng)
     spatial = describe_in(anatomy, involved, sides, calibration, regions, config, spatial_rng)
     pattern = patterns.name_pattern(counts, spatial, config.pattern)
-    verdict = patterns.judge(
-        volume.slice_mm,
-        counts,
-        size,
-        spatial,
-        pattern,
-        config.pattern,
-        uniform_cv=config.sizes.uniform_cv,
-    )
-    notes = _notes(volume, anatomy, quality, spatial)
     return Analysis(
-        volume,
-        config,
-        seed,
-        quality,
-        anatomy,
-        nodules,
-        calibration,
-        size,
-        spatial,
-        pattern,
-        verdict,
-        notes,
-        clock.stop(),
+        volume=volume,
+        config=config,
+        seed=seed,
+        quality=quality,
+        anatomy=anatomy,
+        nodules=nodules,
+        calibration=calibration,
+        size=size,
+        spatial=spatial,
+        pattern=pattern,
+        miliary=patterns.judge(
+            volume.slice_mm,
+            counts,
+            size,
+            spatial,
+            pattern,
+            config.pattern,
+            uniform_cv=config.sizes.uniform_cv,
+        ),
+        notes=_notes(volume, anatomy, quality, spatial),
+        seconds=clock.stop(),
     )
 
 
@@ -326,8 +324,6 @@ class _Clock:
     def stop(self) -> tuple[tuple[str, float], ...]:
         """End the last step; gives each step's seconds."""
         ends = [start for _, start in self._started[1:]] + [time.perf_counter()]
-        if self._progress is not None:
-            self._progress("done", 1.0)
         return tuple(
             (name, end - start) for (name, start), end in zip(self._started, ends, strict=True)
         )

@@ -60,7 +60,7 @@ def test_changes_are_written_and_told(cases, tmp_path, capsys):
     told = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert [case["case"] for case in told["cases"]] == ["case-1", "case-2", "case-3"]
     out, err = capsys.readouterr()
-    assert out.splitlines()[0] == "Scan 1: case-1, miliary present, pattern random."
+    assert out.splitlines()[0] == "Scan 1: case-1, miliary present (bilateral), pattern random."
     assert out.splitlines()[-1] == str(tmp_path / "out")
     assert "Right lung, scan 1 to scan 2: more nodules" in out
     assert err == ""

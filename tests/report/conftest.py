@@ -203,7 +203,7 @@ def _nodules(anatomy: Anatomy, index: np.ndarray, rng: np.random.Generator) -> N
         diameter_mm=diameter,
         diameter_se_mm=rng.uniform(0.08, 0.25, n),
         contrast_hu=rng.normal(700, 60, n),
-        score=rng.uniform(0.5, 1, n),
+        score=rng.uniform(0.9, 1, n),
         lung=sides[anatomy.at(anatomy.lung_labels, index)],
         lobe=np.full(n, ""),
         zone=names[anatomy.at(anatomy.zone_labels, index)],

@@ -64,7 +64,8 @@ def execute(args: argparse.Namespace) -> int:
     for warning in found.warnings:
         say(warning, kind="warning")
     for number, case in enumerate(found.cases, start=1):
-        print(f"Scan {number}: {case.name}, miliary {case.flag}, pattern {case.pattern}.")
+        extent = f" ({case.extent})" if case.extent else ""
+        print(f"Scan {number}: {case.name}, miliary {case.flag}{extent}, pattern {case.pattern}.")
     for lung in found.lungs:
         print(lung.sentence)
     print(args.out)

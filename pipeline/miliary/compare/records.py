@@ -211,7 +211,7 @@ class Change:
     per_l_earlier, per_l_later : float or None
         The same a litre of evaluable lung, as found.
     raw : Rate or None
-        Ratio of the densities as found.
+        Ratio of the densities as found; half a nodule is added to each number, here and below.
     density : Rate or None
         The same, the sensitivity of each scan taken out.
     count : Rate or None

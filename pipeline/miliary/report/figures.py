@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from scipy import ndimage
 
-from miliary.analyze import Analysis
+from miliary.analysis import Analysis
 from miliary.arrays import FloatArray
 from miliary.config.report import ReportSettings
 from miliary.findings import Calibration, Curve, Sensitivity, SizeSummary
@@ -129,6 +129,8 @@ def plot_sizes(nodules: Nodules, size: SizeSummary) -> Figure:
     axes.bar(edges[:-1], small, color=BLUE, label="micronodules", **bars)
     axes.bar(edges[:-1], large, bottom=small, color=PALE, hatch="////", label="larger", **bars)
     _draw_size_error(axes, diameter, nodules.diameter_se_mm[known], size, edges)
+    # A curve of small errors towers over the bars; they are what the picture is about.
+    axes.set_ylim(0, min(axes.get_ylim()[1], 1.5 * (small + large).max()))
     axes.legend(loc="upper right", fontsize=7.5, frameon=False, handlelength=1.6)
     return figure
 

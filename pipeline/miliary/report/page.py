@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from miliary import __version__
-from miliary.analyze import Analysis
+from miliary.analysis import Analysis
 from miliary.findings import Curve
 from miliary.report import figures, slabs, views
 from miliary.report.slabs import Frame, Slab
@@ -104,7 +104,7 @@ def _packed(made: list[Slab], quality: int) -> list[str]:
 def _slab_view(
     slab: Slab, uri: str, analysis: Analysis, where: str, *, key: bool
 ) -> dict[str, Any]:
-    micro = analysis.nodules.micronodule[slab.rows]
+    micro = analysis.accepted.micronodule[slab.rows]
     return {
         "uri": uri,
         "key": key,
@@ -129,12 +129,12 @@ def _coronal(analysis: Analysis, frame: Frame) -> dict[str, Any]:
     uri = slabs.webp_uri(slab.pixels, settings.picture_quality)
     return {
         "slab": _slab_view(slab, uri, analysis, "behind the front of the lungs", key=True),
-        "pictures": _coronal_pictures(analysis) if len(analysis.nodules) else [],
+        "pictures": _coronal_pictures(analysis) if len(analysis.accepted) else [],
     }
 
 
 def _coronal_pictures(analysis: Analysis) -> list[views.Picture]:
-    settings, n = analysis.config.report, len(analysis.nodules)
+    settings, n = analysis.config.report, len(analysis.accepted)
     return [
         views.Picture(
             figures.figure_uri(figures.plot_coronal_nodules(analysis, settings), photo=True),
@@ -178,11 +178,11 @@ def _curve_picture(curve: Curve, title: str) -> views.Picture:
 
 
 def _sizes(analysis: Analysis) -> views.Picture | None:
-    if not len(analysis.nodules):
+    if not len(analysis.accepted):
         return None
     size = analysis.size
     return views.Picture(
-        figures.figure_uri(figures.plot_sizes(analysis.nodules, size)),
+        figures.figure_uri(figures.plot_sizes(analysis.accepted, size)),
         "Diameters",
         "The curve is what nodules of one size would show through measurement error alone.",
         f"Histogram of {size.n} diameters: median {number(size.median_mm)} mm, middle half "

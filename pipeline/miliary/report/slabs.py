@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from miliary.analyze import Analysis
+from miliary.analysis import Analysis
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray, LabelArray
 from miliary.config.report import ReportSettings
 from miliary.geometry import Box
@@ -85,8 +85,8 @@ def frame_lungs(analysis: Analysis, settings: ReportSettings) -> Frame:
         analysis.volume.hu[anatomy.box][box],
         box,
         spacing,
-        anatomy.geometry.to_index(analysis.nodules.points_mm) - start,
-        np.nan_to_num(analysis.nodules.diameter_mm),
+        anatomy.geometry.to_index(analysis.accepted.points_mm) - start,
+        np.nan_to_num(analysis.accepted.diameter_mm),
     )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from miliary.analyze import Analysis
+from miliary.analysis import Analysis
 from miliary.config import Config
 from miliary.findings import Criterion, Curve, Sensitivity, Share, ZoneDensity
 from miliary.report.words import (
@@ -92,7 +92,7 @@ def key_facts(analysis: Analysis) -> list[Fact]:
         Six of them, whether or not anything was found.
     """
     size, spatial = analysis.size, analysis.spatial
-    n = len(analysis.nodules)
+    n = len(analysis.accepted)
     litres = sum(lung.evaluable_ml for lung in analysis.anatomy.lungs) / 1000
     quartiles = interval(*size.iqr_mm) + " mm hold the middle half" if size.iqr_mm else ""
     spread = interval(size.cv_low, size.cv_high, percent)
