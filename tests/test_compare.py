@@ -182,6 +182,8 @@ def test_a_lung_is_newly_involved_when_numerous_now_and_not_before():
         "10 a litre found then, 150 now. The right lung is newly involved: nodules are numerous "
         "now (above 30 a litre) and were not before."
     )
+    # Half a nodule to one hundred and fifty and a half.
+    assert "301 times (19 to 4847) as many" in told(0, 150).sentence
     assert told(150, 300).newly_involved is False
     assert told(10, 30).newly_involved is False
     # Better seen is not newly involved.

@@ -70,7 +70,12 @@ def _nodules(change: Change, cases: tuple[CaseRecord, CaseRecord]) -> str:
 
 
 def _times(rate: Rate) -> str:
-    return f"{rate.ratio:.2g} times ({rate.low:.2g} to {rate.high:.2g})"
+    # Two digits, but no exponent.
+    ratio, low, high = (
+        f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+        for value in (rate.ratio, rate.low, rate.high)
+    )
+    return f"{ratio} times ({low} to {high})"
 
 
 def _doubts(

@@ -226,7 +226,7 @@ def _fit_batch(
         parameters, cost, resting = _descend(values, local, inside, parameters, reach_mm, n_steps)
         origin += frame[:, :, 0] * parameters[:, _OFFSET, None]
         frame, slope = _turned(frame, parameters[:, _TILT:])
-        # Distances were taken along the old normal: on thick slices 10 % longer in the median.
+        # Distances were taken along the old normal, which is oblique to the edge.
         parameters[:, _LOG_SIGMA] -= np.log(slope)
     spare = inside.sum(axis=1) - _N_PARAMETERS
     sigma = np.exp(parameters[:, _LOG_SIGMA])
