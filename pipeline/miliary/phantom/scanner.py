@@ -151,22 +151,22 @@ def _tube_patches(
     return blurred_disc(np.sqrt(distance2) / spread, radius, table)
 
 
-def edge_share(depth_mm: FloatArray, sigma_mm: float) -> FloatArray:
+def edge_share(depth_mm: FloatArray, sigma_mm: FloatArray | float) -> FloatArray:
     """Share of a half-space blurred by a Gaussian, by the depth inside it.
 
     Parameters
     ----------
     depth_mm : (...) float
         Depth inside the half-space, negative outside.
-    sigma_mm : float
+    sigma_mm : (...) float
         Standard deviation of the point spread across the edge.
 
     Returns
     -------
-    (...) float
+    (...) float32
         Shares, 0 to 1.
     """
-    share: FloatArray = special.ndtr(depth_mm / np.float32(sigma_mm))
+    share: FloatArray = special.ndtr(depth_mm / np.asarray(sigma_mm, np.float32))
     return share
 
 

@@ -192,13 +192,26 @@ def _lung_part(
         lung += share * (tissue_hu - lung)
 
     body = body + lumen * (_AIR_HU - body)
-    hu = body + edge_share(depth, float(np.mean(spec.psf_sigma_mm))) * (lung - body)
+    hu = body + edge_share(depth, _sigma_across(depth, spec)) * (lung - body)
     # A nodule replaces lung: at the pleura, where lung and wall are blurred into each other,
     # what it adds still belongs to the lung alone. It never gets denser than tissue.
     tissue = np.maximum(hu, np.float32(spec.nodule_hu))
     added = _nodules(scene, box) * np.maximum(np.float32(spec.nodule_hu) - lung, 0)
     lungs_hu: FloatArray = np.minimum(hu + added, tissue)
     return lungs_hu
+
+
+def _sigma_across(depth_mm: FloatArray, spec: PhantomSpec) -> FloatArray:
+    """Standard deviation of the point spread across the lung's surface, voxel by voxel."""
+    sigmas = np.asarray(spec.psf_sigma_mm, np.float32)
+    if np.ptp(sigmas) == 0 or min(depth_mm.shape) <= 1:
+        return np.full_like(depth_mm, sigmas.mean())
+    steps = np.gradient(depth_mm, *(np.float32(step) for step in spec.spacing_mm))
+    along = sum(np.square(step) for step in steps)
+    across = sum(np.square(sigma * step) for sigma, step in zip(sigmas, steps, strict=True))
+    # Where the depth is flat, deep inside or far outside, any spread will do.
+    spread: FloatArray = np.sqrt(across / np.maximum(along, 1e-6) + (along < 1e-6) * sigmas[0] ** 2)
+    return spread
 
 
 def _fissures(scene: Scene, coarse: _Fields, box: Box) -> tuple[FloatArray, BoolArray]:
