@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -29,9 +30,7 @@ WISHES = (
 )
 
 
-def run_one(
-    scan: str, kind: str, n: int, diameter: float, seed: int, out: Path
-) -> dict[str, object]:
+def run_one(scan: str, kind: str, n: int, diameter: float, seed: int, out: Path) -> dict[str, Any]:
     """Put nodules in, run, score; gives one row of the table."""
     place = out / f"{scan}-{kind}-{n}-{diameter}-{seed}"
     if not (place / "truth.csv").is_file():
@@ -64,6 +63,16 @@ def run_one(
     }
 
 
+def line(row: dict[str, Any]) -> str:
+    """One row of the table as text; nan where nothing was put in."""
+    bias, spread = (row.get(f"size_{name}_mm", float("nan")) for name in ("bias", "sd"))
+    return (
+        f"{row['kind']:13s} {row['n']:5d} {row['diameter']:4.1f} {row['seed']:4d} "
+        f"{row['sensitivity']:5.3f} {row['false_per_litre']:5.1f} {row['miliary']:14s} "
+        f"{row['pattern']:15s} {bias:+.3f} {spread:.3f} {row['seconds']:5.0f}"
+    )
+
+
 def call(*words: object) -> str:
     """Run Python on a script and give what it prints."""
     command = [sys.executable, *map(str, words)]
@@ -86,21 +95,14 @@ def main() -> None:
         raise SystemExit("needs ../shared beside the repository")
     rows = []
     print(
-        "kind           n     mm  seed  sens  FP/l  flag           pattern         size bias/SD   s"
+        "kind              n   mm seed  sens  FP/l flag           pattern         bias   SD      s"
     )
     for kind, n, diameter in WISHES:
         if options.kinds and kind not in options.kinds:
             continue
         for seed in options.seeds:
-            row = run_one(options.scan, kind, n, diameter, seed, options.out)
-            rows.append(row)
-            size = f"{row.get('size_bias_mm', float('nan')):+.3f}/{row.get('size_sd_mm', float('nan')):.3f}"
-            print(
-                f"{kind:13s} {n:5d} {diameter:4.1f} {seed:4d}  {row['sensitivity']:.3f} "
-                f"{row['false_per_litre']:5.1f}  {row['miliary']:14s} {row['pattern']:15s} {size:13s} "
-                f"{row['seconds']:.0f}",
-                flush=True,
-            )
+            rows.append(run_one(options.scan, kind, n, diameter, seed, options.out))
+            print(line(rows[-1]), flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "table.json").write_text(json.dumps(rows, indent=1) + "\n")
 

@@ -26,9 +26,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pipeline" / "miliary"
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md")
 FOLDERS = ("benchmarks", "configs", "pipeline", "sample_data", "scripts", "tests")
-CONTRACT_COMMANDS = {"run", "series", "phantom", "score", "config", "demo"}
+CONTRACT_COMMANDS = {"run", "series", "compare", "phantom", "score", "config", "demo"}
 #: Steps on plain arrays, and the two lines of the whole way.
 API = {
+    "compare",
     "read", "analyze", "segment", "detect", "measure", "describe_sizes", "describe_distribution",
     "make_phantom", "score",
 }  # fmt: skip

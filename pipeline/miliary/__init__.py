@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from miliary.analysis import Analysis as Analysis
     from miliary.analyze import analyze as analyze
     from miliary.analyze import segment as segment
+    from miliary.compare import compare as compare
     from miliary.config import Config as Config
     from miliary.config import load_config as load_config
     from miliary.detect import detect as detect
@@ -40,6 +41,7 @@ _HOMES = {
     "Analysis": "analysis",
     "analyze": "analyze",
     "segment": "analyze",
+    "compare": "compare",
     "Config": "config",
     "load_config": "config",
     "detect": "detect",

@@ -51,7 +51,7 @@ class Analysis:
     anatomy : Anatomy
         Lungs, vessels and distances.
     nodules : Nodules
-        Those that the operating point accepts.
+        Those that the operating point accepts; with `detect.keep_all` every candidate.
     calibration : Calibration
         Sensitivity and size error, measured in the scan.
     size : SizeSummary

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Sequence
 
 import miliary
-from miliary.cli import config, demo, phantom, run, score, series
+from miliary.cli import compare, config, demo, phantom, run, score, series
 from miliary.cli.common import Parser, say
 from miliary.errors import (
     EXIT_ALL_FAILED,
@@ -25,6 +25,7 @@ from miliary.errors import (
 COMMANDS = {
     "run": run,
     "series": series,
+    "compare": compare,
     "phantom": phantom,
     "score": score,
     "config": config,

@@ -166,7 +166,8 @@ def edge_share(depth_mm: FloatArray, sigma_mm: FloatArray | float) -> FloatArray
     (...) float32
         Shares, 0 to 1.
     """
-    share: FloatArray = special.ndtr(depth_mm / np.asarray(sigma_mm, np.float32))
+    in_sigmas = np.asarray(depth_mm / np.asarray(sigma_mm, np.float32), np.float32)
+    share: FloatArray = special.ndtr(in_sigmas)
     return share
 
 
