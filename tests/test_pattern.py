@@ -98,9 +98,7 @@ def test_no_nodules_at_all_are_absent_with_every_criterion_told():
     assert all(value is None for name, value in met.items() if name in CRITERIA[2:])
 
 
-@pytest.mark.parametrize(
-    ("pleura", "clustered"), [(0.5, False), (1.3, True), (1.0, True)], ids=str
-)
+@pytest.mark.parametrize(("pleura", "clustered"), [(0.5, False), (1.3, True), (1.0, True)], ids=str)
 def test_between_two_patterns_there_is_no_call(pleura, clustered):
     unclear = made.distribution(80, pleura=pleura, clustered=clustered)
     assert label(unclear) == "indeterminate"

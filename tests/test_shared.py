@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import miliary
@@ -18,8 +20,15 @@ QUICK = (
 )
 
 
-def analyze(folder):
-    return miliary.analyze(miliary.read(folder), load_config(overrides=QUICK), seed=1)
+def analyze(volume):
+    return miliary.analyze(volume, load_config(overrides=QUICK), seed=1)
+
+
+def middle_slices(volume, n):
+    """The middle of a scan: what costs time only is left out."""
+    first = (len(volume.hu) - n) // 2
+    box = (slice(first, first + n), *(slice(0, size) for size in volume.hu.shape[1:]))
+    return replace(volume, hu=volume.hu[box], geometry=volume.geometry.crop(box))
 
 
 def criteria(result):
@@ -27,7 +36,7 @@ def criteria(result):
 
 
 def test_several_nodules_of_unequal_size_are_not_miliary(shared):
-    result = analyze(shared / "ct" / "rider-0117-lower")
+    result = analyze(miliary.read(shared / "ct" / "rider-0117-lower"))
     told = criteria(result)
     assert result.miliary.flag in ("absent", "indeterminate"), told
     assert told["assessable"].met is True
@@ -38,7 +47,8 @@ def test_several_nodules_of_unequal_size_are_not_miliary(shared):
 
 
 def test_slices_of_2_mm_are_not_assessable(shared):
-    result = analyze(shared / "ct" / "nlst-low-dose")
+    volume = miliary.read(shared / "ct" / "nlst-low-dose")
+    result = analyze(middle_slices(volume, 60))
     assert result.miliary.flag == "not_assessable"
     assert result.miliary.extent is None
     told = criteria(result)["assessable"]

@@ -122,8 +122,8 @@ def test_in_noise_the_diameter_is_unbiased_and_scatters_as_physics_says(rng, dia
     image, _, start = scene(rng, diameter_mm, n_side=5, noise_hu=60.0)
     found = fit(image, start, replace(MODEL, noise_hu=60.0))
     error = found.diameter_mm - diameter_mm
-    # facts/detection-and-distribution.md, section 4: 0.05, 0.03 and 0.02 mm with the contrast
-    # known, 0.14, 0.08 and 0.04 with it free; this prior lies between the two.
+    # Bounds by Fisher information (ARCHITECTURE.md): 0.05, 0.03 and 0.02 mm with the contrast
+    # known; with it free 0.17, of which 0.14 is asked for, 0.08 and 0.04. This prior lies between.
     fixed, free = {1.5: (0.05, 0.14), 2.0: (0.03, 0.08), 3.0: (0.02, 0.04)}[diameter_mm]
     assert abs(error.mean()) < 0.02
     assert 0.7 * fixed < error.std() < 1.2 * free

@@ -32,7 +32,7 @@ class CalibrateSettings:
         3.0,
         "nearer to the pleura is the subpleural region",
         unit="mm",
-        source="the outer 3 mm are judged apart in facts/detection-and-distribution.md",
+        source="our convention; commonly stated, unverified: the outer 3 to 5 mm hold no vessel",
     )
     perivascular_mm: float = setting(
         2.0,
@@ -44,7 +44,7 @@ class CalibrateSettings:
         1.5,
         "found means: an accepted candidate as near as this",
         unit="mm",
-        source="shared/eval/score_case.py matches within 1.5 mm",
+        source="our convention: what `miliary score` takes for a match unless told otherwise",
     )
     lung_limit_hu: float = setting(
         -600.0,

@@ -41,8 +41,9 @@ class CompareSettings:
     slice_ratio: float = setting(
         1.25,
         "slices thicker or farther apart by more than this factor are warned of",
-        source="our convention: the step from 1 to 1.25 mm passes, that to 2.5 mm, which leaves "
-        "29 to 47 % of the contrast (facts/detection-and-distribution.md section 4), does not",
+        source="our convention: the step from 1 to 1.25 mm passes, that to 2.5 mm does not; own "
+        "calculation: a blurred ball of 1.5 to 2 mm then keeps 29 to 47 % of its contrast, told in "
+        "ARCHITECTURE.md",
     )
     noise_ratio: float = setting(
         1.25,

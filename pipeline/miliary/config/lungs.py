@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from miliary.config.fields import setting
 
-_LOOKED_AT = "looked at on lidc-0314, nlst-low-dose and rider-0117-lower"
+_LOOKED_AT = (
+    "looked at on the scans lidc-0314, nlst-low-dose and rider-0117-lower, named in ARCHITECTURE.md"
+)
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,8 @@ class LungSettings:
         1.5,
         "voxel size of the grid on which lungs are first found",
         unit="mm",
-        source="facts/segmentation-and-libraries.md, section 6",
+        source="measured: a prototype on this grid took 2 to 4 CPU s on two scans and reached Dice "
+        "0.99 on a phantom, told in ARCHITECTURE.md",
     )
     air_hu: float = setting(
         -400.0, "aerated lung is below, on the coarse grid", unit="HU", source=_LOOKED_AT
@@ -42,7 +45,7 @@ class LungSettings:
         8.0,
         "gaps up to twice this width, such as vessels of the hilum, are lung",
         unit="mm",
-        source="9 mm in the prototype of facts/segmentation-and-libraries.md, section 7",
+        source="near the 9 mm of the prototype that was measured, told in ARCHITECTURE.md",
     )
     margin_closing_mm: float = setting(
         3.0,
@@ -53,7 +56,8 @@ class LungSettings:
         3.0,
         "the boundary is refined within this distance of the coarse one",
         unit="mm",
-        source="facts/segmentation-and-libraries.md, section 6",
+        source="two coarse voxels; measured: a coarse boundary was off by 2.2 mm at most on a "
+        "phantom, told in ARCHITECTURE.md",
     )
     smoothing_mm: float = setting(
         0.7, "standard deviation of the Gaussian under which it is refined", unit="mm"

@@ -15,13 +15,15 @@ class MeasureSettings:
         2.0,
         "a nodule of at most this diameter is a micronodule",
         unit="mm",
-        source="the project's definition; others: < 3 mm (Fleischner 2008), < 4 mm (NLST)",
+        source="the project's definition, near < 2 mm of beta.thecommonvein.net (miliary pattern); "
+        "others: < 3 mm, and < 4 mm in NLST (both after Radiopaedia, pulmonary nodule)",
     )
     min_diameter_mm: float = setting(
         0.6,
         "smallest diameter the fit may give",
         unit="mm",
-        source="below it a ball leaves less than a tenth of its contrast at a thin standard scan",
+        source="own calculation: a blurred ball of 0.6 mm keeps 7 % of its contrast in a thin "
+        "standard scan, told in ARCHITECTURE.md",
     )
     max_diameter_mm: float = setting(
         15.0, "largest diameter the fit may give", unit="mm", source="beyond it a fit is no ball's"
@@ -30,13 +32,15 @@ class MeasureSettings:
         30.0,
         "what solid nodules are made of: mean of the prior",
         unit="HU",
-        source="soft tissue; facts/detection-and-distribution.md section 4 uses 850 HU of contrast",
+        source="our convention: soft tissue, some 850 HU denser than lung, the contrast that the "
+        "calculations in ARCHITECTURE.md take",
     )
     tissue_sd_hu: float = setting(
         60.0,
         "standard deviation of that prior",
         unit="HU",
-        source="covers 850 HU of contrast give or take 7 %: SD(d) 0.03 mm at 1.5 mm",
+        source="our convention: 850 HU of contrast give or take 7 %; own calculation: with "
+        "contrast times volume fixed, that is 0.03 mm of diameter at 1.5 mm",
     )
     margin_mm: float = setting(
         1.2,

@@ -15,7 +15,8 @@ class ReportSettings:
         10.0,
         "thickness of the sliding maximum intensity projections",
         unit="mm",
-        source="10 mm slabs are what micronodules are usually looked for in; DESIGN.md",
+        source="Zheng 2020, CMPB: a detector of nodules found most in slabs of 10 mm, 90.0 % at 8 "
+        "false positives, against 82.8 % in slices of 1 mm",
     )
     slab_step_mm: float = setting(
         5.0,

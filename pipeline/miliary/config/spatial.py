@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from miliary.config.fields import setting
 
-_FACTS = "measured: facts/spatial-statistics.md"
+_TOLD = "told in ARCHITECTURE.md"
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,13 @@ class SpatialSettings:
 
     simulations: int = setting(
         999, "simulated random patterns behind every envelope and the primary test",
-        source="facts/spatial-statistics.md 4: 999, or 199 for a quick look",
+        source="our convention, 199 for a quick look; measured: with 199 the tests rejected 4.5 to "
+        f"5.2 % of random patterns of 300 in a lung mask, {_TOLD}",
     )  # fmt: skip
     empty_space_simulations: int = setting(
-        199, "how many of them F and J are computed for", source=f"{_FACTS} 2d: F costs most"
+        199,
+        "how many of them F and J are computed for",
+        source=f"measured: F costs most, 0.03 to 0.04 s a pattern from 19,000 places, {_TOLD}",
     )
     covariate_simulations: int = setting(
         1999, "samples behind the tests of distances to pleura, fissure and vessel"
@@ -30,7 +33,8 @@ class SpatialSettings:
     )  # fmt: skip
     max_radius_mm: float = setting(
         30.0, "longest distance of the summary functions", unit="mm",
-        source="fixed before looking, as facts/spatial-statistics.md 6.9 asks; a lobule is 10-25",
+        source="fixed before any curve is seen, or it could be chosen for its result; a secondary "
+        "lobule is 10 to 25 mm (Webb 2006, doi 10.1148/radiol.2392041968)",
     )  # fmt: skip
     cluster_mm: float = setting(
         10.0, "crowding at this distance or less is clustering, farther off uneven density",
@@ -38,18 +42,26 @@ class SpatialSettings:
     )  # fmt: skip
     radius_step_mm: float = setting(0.5, "step of their radii", unit="mm")
     bin_mm: float = setting(
-        0.1, "bins of distance, a whole part of the step", unit="mm", source=f"{_FACTS} 4"
+        0.1,
+        "bins of distance, a whole part of the step",
+        unit="mm",
+        source="measured: K of random patterns in a lung mask spreads as with exact distances and "
+        f"weights, within 0.4 %, at 30 mm 1 %, {_TOLD}",
     )
     min_separation_mm: float = setting(
         2.0, "no two nodules of the detector lie nearer; simulated ones are held to the same",
-        unit="mm", source=f"{_FACTS} 6.4: 4 mm, if ignored, rejects all random patterns of 1,000",
+        unit="mm",
+        source="measured: a least distance of 4 mm, if ignored, had all random patterns of 1,000 "
+        f"points in a lung mask rejected, {_TOLD}",
     )  # fmt: skip
     min_shared: float = setting(
         0.05, "radii stop where the window shares less than this with itself, moved by as much"
     )
     lag_voxel_mm: float = setting(
         1.5, "set covariance and border distance are taken on voxels of about this size",
-        unit="mm", source=f"{_FACTS} 2d: twice as coarse costs 1 % at lag 0, 0.02 % elsewhere",
+        unit="mm",
+        source="measured: voxels of 1.4 to 1.6 mm instead of half the size change the covariance "
+        f"of a lung mask by 1 % at most, near lag 0, in the root mean square 0.02 %, {_TOLD}",
     )  # fmt: skip
     directions: int = setting(1000, "directions over which the set covariance is averaged")
     hole_mm: float = setting(
@@ -59,7 +71,8 @@ class SpatialSettings:
     lattice_points: int = setting(
         2000,
         "places from which empty space is measured",
-        source=f"{_FACTS} 2d: 3-5 thousand or less",
+        source="our convention; measured: from 19,000 places F takes 0.03 to 0.04 s a pattern and "
+        f"outweighs all else, so fewer, {_TOLD}",
     )
     max_empty: float = setting(
         0.95, "J is given where F is at most this", source="above it J is a quotient of noise"

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from miliary.config.fields import setting
 
-_MEASURED = "measured on lidc-0314 with 1,000 inserted nodules of 1.8 mm"
+_MEASURED = (
+    "measured: 1,000 nodules of 1.8 mm put into the scan lidc-0314, named in ARCHITECTURE.md"
+)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Fit blurred balls to an image: place, diameter, contrast and background of many at once.
 
 A threshold would squeeze true diameters of 1.0 to 2.0 mm into 1.2 to 1.75 mm and so fake a
-uniform size (facts/detection-and-distribution.md, section 4). The fit undoes the point spread.
+uniform size (own calculation, told in ARCHITECTURE.md). The fit undoes the point spread.
 Below about 2 mm contrast and diameter can hardly be told apart; what is known of soft tissue
 then decides, as a prior on the contrast, and counts in the standard error.
 """

@@ -18,7 +18,15 @@ _Z95 = 1.959964
 
 @dataclass(frozen=True, eq=False)
 class LogisticFit:
-    """Coefficients (F,) and their covariance (F, F)."""
+    """What trials tell of the odds.
+
+    Parameters
+    ----------
+    coefficients : (F,) float
+        Effects on the log odds.
+    covariance : (F, F) float
+        Of the coefficients.
+    """
 
     coefficients: FloatArray
     covariance: FloatArray

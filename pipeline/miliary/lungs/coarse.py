@@ -33,7 +33,7 @@ _RIM_VOXELS = 1.5
 _SPLIT_RADII_MM = np.arange(1.0, 12.5, 1.5)
 #: Two lungs whose centres are farther apart than this along x are the right and the left one,
 #: even where a shifted mediastinum puts both on one side of the body's middle.
-_APART_MM = 60.0
+_APART_MM = 40.0
 
 
 @dataclass(frozen=True, eq=False)

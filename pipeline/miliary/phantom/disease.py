@@ -15,13 +15,14 @@ from miliary.phantom.spec import PhantomSpec
 from miliary.phantom.trees import Tree, Trees, Tubes
 
 #: Centrilobular nodules keep this distance from pleura and fissures
-#: (facts/detection-and-distribution.md, section 3: centred 5 to 10 mm from them).
+#: (Radiology Assistant, and hrct.health-ecomm.com: centred 5 to 10 mm from them).
 CENTRILOBULAR_MM = 5.0
 
 #: Perilymphatic nodules lie this near to pleura or fissure.
 PERILYMPHATIC_MM = 2.0
 
-#: Volume of a secondary lobule in mm³: 1.0 to 2.5 cm across (Webb 2006).
+#: Volume of a secondary lobule in mm³: 1.0 to 2.5 cm across
+#: (Webb 2006, doi 10.1148/radiol.2392041968).
 _LOBULE_MM3 = 2500.0
 
 #: Smallest distance of a centre to the pleura: a nodule lies in the lung.
