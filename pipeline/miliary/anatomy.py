@@ -80,14 +80,14 @@ class Anatomy:
         Vessels, and the air inside trachea and bronchi.
     pleura_mm, vessel_mm : (z, y, x) float32
         Inside the lungs, distance of a voxel's centre to the surface of each.
+    lungs : tuple of Lung
+        Right and left, in this order, those that were found.
     fissure_mask : (z, y, x) bool or None
         Fissures, one to two voxels thick.
     fissure_mm : (z, y, x) float32 or None
         Distance to the nearest fissure.
     lobe_labels : (z, y, x) uint8 or None
         1 RUL, 2 RML, 3 RLL, 4 LUL, 5 LLL, 0 unknown.
-    lungs : tuple of Lung
-        Right and left, in this order, those that were found.
     notes : tuple of str
         Sentences for a reader.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import json
 import math
 import tomllib
 import types
@@ -109,7 +110,9 @@ def config_hash(config: Config) -> str:
     str
         16 hexadecimal digits.
     """
-    return hashlib.sha256(config_toml(config).encode()).hexdigest()[:16]
+    # Of the values alone: better words in a comment do not make it another configuration.
+    values = json.dumps(config_dict(config), sort_keys=True)
+    return hashlib.sha256(values.encode()).hexdigest()[:16]
 
 
 def config_dict(config: Config) -> dict[str, dict[str, Any]]:
