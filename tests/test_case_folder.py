@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pydicom
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -121,6 +122,18 @@ def test_nodules_beyond_the_grid_are_left_out(analysis):
 def test_dicom_results_stand_beside_the_others(analysis, series, tmp_path):
     folder = write_case(analysis, tmp_path / "case-1", series=series, dicom=True)
     assert names(folder) == ALWAYS | {"findings.seg.dcm", "findings.sr.dcm"}
+
+
+def test_candidates_that_are_kept_are_no_dicom_findings(analysis, series, tmp_path):
+    config = replace(analysis.config, detect=replace(analysis.config.detect, keep_all=True))
+    n = len(analysis.nodules)
+    below = replace(analysis.nodules, score=np.zeros(n), micronodule=np.ones(n, bool))
+    kept = replace(analysis, config=config, nodules=below)
+    folder = write_case(kept, tmp_path / "case-1", series=series, dicom=True)
+    segments = pydicom.dcmread(folder / "findings.seg.dcm").SegmentSequence
+    assert [segment.SegmentLabel for segment in segments] == ["Right lung", "Left lung"]
+    assert "Nodule 1" not in str(pydicom.dcmread(folder / "findings.sr.dcm"))
+    assert len(rows(folder / "nodules.csv")) == n
 
 
 def test_dicom_results_need_the_series(analysis, tmp_path):

@@ -124,3 +124,10 @@ def test_a_bare_word_is_a_string_and_a_changed_configuration_leaves_the_first_as
     assert (first.detect.threshold, second.detect.threshold) == (Config().detect.threshold, 0.1)
     with pytest.raises(ConfigError, match="must be a list, got 'LUNG'"):
         load_config(overrides=["read.sharp_kernels=LUNG"])
+
+
+def test_settings_that_are_only_right_together_are_taken_together():
+    overrides = ["spatial.simulations=99", "spatial.empty_space_simulations=99"]
+    assert load_config(None, overrides).spatial.simulations == 99
+    with pytest.raises(ConfigError):
+        load_config(None, overrides[:1])

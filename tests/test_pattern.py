@@ -15,7 +15,7 @@ from scipy import stats
 import oracles_pattern as made
 from miliary.config.pattern import PatternSettings
 from miliary.findings import Distribution
-from miliary.pattern import count_by_lung, involved_lungs, judge, name_pattern
+from miliary.pattern import Sight, count_by_lung, involved_lungs, judge, name_pattern
 
 SETTINGS = PatternSettings()
 BOTH = (made.count("right", 120), made.count("left", 100))
@@ -33,11 +33,17 @@ CRITERIA = (
 )
 
 
-def verdict(counts=BOTH, distribution=None, size=None, *, slice_mm=1.0, settings=SETTINGS):
+CLEAR = Sight(slice_mm=1.0, pixel_mm=0.7, sensitivity=0.8)
+
+
+def verdict(
+    counts=BOTH, distribution=None, size=None, *, slice_mm=1.0, sight=CLEAR, settings=SETTINGS
+):
+    sight = replace(sight, slice_mm=slice_mm)
     distribution = made.distribution() if distribution is None else distribution
     size = made.sizes() if size is None else size
-    pattern = name_pattern(counts, distribution, settings)
-    return judge(slice_mm, counts, size, distribution, pattern, settings, uniform_cv=0.3)
+    pattern = name_pattern(counts, sight, distribution, settings)
+    return judge(sight, counts, size, distribution, pattern, settings, uniform_cv=0.3)
 
 
 def criterion(name, *args, **options):
@@ -47,7 +53,7 @@ def criterion(name, *args, **options):
 
 
 def label(distribution, counts=BOTH):
-    return name_pattern(counts, distribution, SETTINGS).label
+    return name_pattern(counts, CLEAR, distribution, SETTINGS).label
 
 
 def test_everything_met_is_random_and_present_in_both_lungs():
@@ -113,7 +119,7 @@ def test_neither_surely_many_nor_surely_few_is_indeterminate():
 
 def test_too_few_nodules_for_a_call_are_indeterminate_even_when_numerous():
     few = made.distribution(49)
-    pattern = name_pattern(BOTH, few, SETTINGS)
+    pattern = name_pattern(BOTH, CLEAR, few, SETTINGS)
     assert pattern.label == "indeterminate"
     assert any("49 nodules" in reason for reason in pattern.reasons)
     assert verdict(distribution=few).flag == "indeterminate"
@@ -136,7 +142,7 @@ def test_the_limit_of_the_slices_is_still_assessable():
 
 def test_no_lung_to_judge_is_not_assessable():
     result = verdict(())
-    pattern = name_pattern((), made.distribution(), SETTINGS)
+    pattern = name_pattern((), CLEAR, made.distribution(), SETTINGS)
     assert (result.flag, result.extent) == ("not_assessable", None)
     assert pattern.label == "indeterminate"
     assert pattern.reasons == ("No lung can be judged.",)
@@ -234,23 +240,23 @@ def test_too_few_nodules_leave_involvement_open():
 
 
 def test_reasons_tell_the_evidence():
-    reasons = name_pattern(BOTH, made.distribution(pleura=1.2), SETTINGS).reasons
+    reasons = name_pattern(BOTH, CLEAR, made.distribution(pleura=1.2), SETTINGS).reasons
     assert "30% of the nodules lie within 5 mm of the pleura" in reasons[0]
     assert "not more frequent than chance" in reasons[1]
-    reasons = name_pattern(BOTH, made.distribution(clustered=True), SETTINGS).reasons
+    reasons = name_pattern(BOTH, CLEAR, made.distribution(clustered=True), SETTINGS).reasons
     assert "are more frequent than chance" in reasons[1]
 
 
 def test_without_a_test_of_clustering_the_share_alone_speaks():
     untested = replace(made.distribution(), clustered=None)
-    pattern = name_pattern(BOTH, untested, SETTINGS)
+    pattern = name_pattern(BOTH, CLEAR, untested, SETTINGS)
     assert len(pattern.reasons) == 1
     assert pattern.label == "random"
 
 
 def test_more_nodules_make_the_same_share_a_firmer_call():
     chances = [
-        dict(name_pattern(BOTH, made.distribution(n), SETTINGS).scores)["random"]
+        dict(name_pattern(BOTH, CLEAR, made.distribution(n), SETTINGS).scores)["random"]
         for n in (10, 60, 1000)
     ]
     assert chances == sorted(chances)
@@ -278,7 +284,7 @@ lungs = st.lists(
 @hypothesis_settings(max_examples=150, deadline=None, derandomize=True)
 @given(lungs, findings, st.sampled_from([True, False, None]), st.floats(0.3, 3.0))
 def test_whatever_is_found_the_verdict_is_whole(counts, distribution, uniform, slice_mm):
-    pattern = name_pattern(counts, distribution, SETTINGS)
+    pattern = name_pattern(counts, CLEAR, distribution, SETTINGS)
     scores = dict(pattern.scores)
     assert set(scores) == {"random", "centrilobular", "perilymphatic", "none"}
     assert_allclose(sum(scores.values()), 1.0)
@@ -304,6 +310,30 @@ def test_a_larger_share_at_the_pleura_never_speaks_for_centrilobular(one, other,
     odds = []
     for pleura in sorted((one, other)):
         found = made.distribution(n, pleura=pleura, clustered=clustered)
-        scores = dict(name_pattern(BOTH, found, SETTINGS).scores)
+        scores = dict(name_pattern(BOTH, CLEAR, found, SETTINGS).scores)
         odds.append(np.log(scores["centrilobular"]) - np.log(scores["random"]))
     assert odds[1] <= odds[0] + 1e-6
+
+
+def test_wide_pixels_and_low_sensitivity_cannot_be_judged():
+    for blind in (replace(CLEAR, pixel_mm=1.3), replace(CLEAR, sensitivity=0.1)):
+        found = criterion("assessable", sight=blind)
+        assert found.met is False
+        assert "2 mm" in found.sentence
+        assert verdict(sight=blind).flag == "not_assessable"
+    assert criterion("assessable", sight=replace(CLEAR, sensitivity=None)).met is True
+
+
+def test_few_found_where_little_is_seen_are_not_surely_few():
+    few = tuple(
+        replace(count, n=20, per_l=15.0, low=10.0, high=25.0, probability_numerous=0.0)
+        for count in BOTH
+    )
+    clearly = verdict(few, sight=replace(CLEAR, sensitivity=0.9))
+    assert (clearly.flag, name_pattern(few, CLEAR, made.distribution(), SETTINGS).label) == (
+        "absent",
+        "none",
+    )
+    dimly = replace(CLEAR, sensitivity=0.35)
+    assert verdict(few, sight=dimly).flag == "indeterminate"
+    assert name_pattern(few, dimly, made.distribution(), SETTINGS).label == "indeterminate"

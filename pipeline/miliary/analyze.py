@@ -20,6 +20,7 @@ from miliary.calibrate import (
     match_found,
     neighbourhoods,
     place_balls,
+    sensitivity_at,
     sensitivity_map,
     smoothed_for_calibration,
 )
@@ -107,7 +108,12 @@ def analyze(
     involved = accepted.take(np.isin(accepted.lung, sides))
     size = describe_sizes(involved.diameter_mm, involved.diameter_se_mm, config.sizes, rng=size_rng)
     spatial = describe_in(anatomy, involved, sides, calibration, regions, config, spatial_rng)
-    pattern = patterns.name_pattern(counts, spatial, config.pattern)
+    sight = patterns.Sight(
+        volume.slice_mm,
+        float(anatomy.geometry.spacing_mm[1:].max()),
+        sensitivity_at(calibration, "all", config.measure.micronodule_mm),
+    )
+    pattern = patterns.name_pattern(counts, sight, spatial, config.pattern)
     return Analysis(
         volume=volume,
         config=config,
@@ -120,7 +126,7 @@ def analyze(
         spatial=spatial,
         pattern=pattern,
         miliary=patterns.judge(
-            volume.slice_mm,
+            sight,
             counts,
             size,
             spatial,

@@ -280,8 +280,9 @@ def _write_dicom(
     folder: Path, analysis: Analysis, nodule_labels: IntArray, series: SeriesInfo
 ) -> None:
     settings, nodules = analysis.config.read, analysis.nodules
-    # Label 0 is no nodule; those beyond the last label were not drawn.
-    is_micro = np.concatenate([[False], nodules.micronodule])
+    threshold = analysis.config.detect.threshold
+    # Candidates are no findings. Label 0 is no nodule; those beyond the last were not drawn.
+    is_micro = np.concatenate([[False], nodules.micronodule & (nodules.score >= threshold)])
     write_segmentation(
         folder / "findings.seg.dcm",
         series,
@@ -296,6 +297,7 @@ def _write_dicom(
         settings,
         nodules,
         flag=analysis.miliary.flag,
+        min_score=threshold,
         max_nodules=_REPORTED_NODULES,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from typing import IO
 
 import numpy as np
 
@@ -127,7 +128,24 @@ def load_detector() -> Perceptron:
         The trained detector.
     """
     place = resources.files("miliary") / "weights" / WEIGHTS_FILE
-    with place.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+    with place.open("rb") as file:
+        return read_perceptron(file)
+
+
+def read_perceptron(file: IO[bytes]) -> Perceptron:
+    """Read weights as `scripts/train_detector` writes them.
+
+    Parameters
+    ----------
+    file : binary file
+        An uncompressed or compressed `.npz`.
+
+    Returns
+    -------
+    Perceptron
+        Ready to use.
+    """
+    with np.load(file, allow_pickle=False) as arrays:
         n_layers = sum(name.startswith("weight") for name in arrays.files)
         return Perceptron(
             mean=arrays["mean"],

@@ -53,6 +53,46 @@ class LungCount:
         return False if self.probability_numerous <= _TAIL else None
 
 
+@dataclass(frozen=True)
+class Sight:
+    """How small a nodule a scan can show.
+
+    Parameters
+    ----------
+    slice_mm : float
+        The larger of slice thickness and distance.
+    pixel_mm : float
+        Voxel size in plane.
+    sensitivity : float or None
+        Share found of nodules of 2 mm put into the scan; None when it was not calibrated.
+    """
+
+    slice_mm: float
+    pixel_mm: float
+    sensitivity: float | None
+
+
+def surely_few(counts: tuple[LungCount, ...], sight: Sight, settings: PatternSettings) -> bool:
+    """Tell whether even with what the scan misses no lung can hold numerous nodules.
+
+    Parameters
+    ----------
+    counts : tuple of LungCount
+        Lungs that can be judged.
+    sight : Sight
+        What the scan shows.
+    settings : PatternSettings
+        What counts as numerous.
+
+    Returns
+    -------
+    bool
+        True when the upper end of every density, divided by the sensitivity, is below the limit.
+    """
+    shown = 1.0 if sight.sensitivity is None else max(sight.sensitivity, 1e-6)
+    return all(count.high / shown < settings.numerous_per_l for count in counts)
+
+
 def count_by_lung(
     nodules: Nodules, anatomy: Anatomy, settings: PatternSettings
 ) -> tuple[LungCount, ...]:
@@ -106,18 +146,23 @@ def involved_lungs(counts: tuple[LungCount, ...]) -> tuple[str, ...]:
 
 
 def name_pattern(
-    counts: tuple[LungCount, ...], distribution: Distribution, settings: PatternSettings
+    counts: tuple[LungCount, ...],
+    sight: Sight,
+    distribution: Distribution,
+    settings: PatternSettings,
 ) -> Pattern:
     """Weigh the evidence for each distribution.
 
     The share near the pleura and the presence of close pairs are held against what each
-    distribution leads to expect; equal odds before. `none` stands for no more nodules than a
-    detector finds in lungs without disease.
+    distribution leads to expect; equal odds before. `none` stands for fewer nodules than are
+    called numerous: too few for a distribution.
 
     Parameters
     ----------
     counts : tuple of LungCount
         Lungs that can be judged.
+    sight : Sight
+        What the scan shows.
     distribution : Distribution
         Of the nodules of the lungs involved.
     settings : PatternSettings
@@ -143,8 +188,12 @@ def name_pattern(
         )
     if not counts:
         label, reasons = "indeterminate", ["No lung can be judged."]
+    elif label == "none" and surely_few(counts, sight, settings):
+        limit = settings.numerous_per_l
+        reasons = [f"Fewer than {limit:g} nodules a litre were found: too few for a distribution."]
     elif label == "none":
-        reasons = ["There are no more nodules than are found in lungs without disease."]
+        label = "indeterminate"
+        reasons = ["Few nodules were found, but the scan may hide as many as would be numerous."]
     return Pattern(label, tuple(scores.items()), tuple(reasons))
 
 
@@ -186,7 +235,7 @@ def _log_error(share: Share, expected_n: float) -> float:
 
 
 def judge(
-    slice_mm: float,
+    sight: Sight,
     counts: tuple[LungCount, ...],
     size: SizeSummary,
     distribution: Distribution,
@@ -202,8 +251,8 @@ def judge(
 
     Parameters
     ----------
-    slice_mm : float
-        The larger of slice thickness and distance.
+    sight : Sight
+        What the scan shows.
     counts : tuple of LungCount
         Lungs that can be judged.
     size : SizeSummary
@@ -222,11 +271,9 @@ def judge(
     Verdict
         Flag, extent, criteria.
     """
-    assessable = _assessable(slice_mm, counts, settings)
-    numerous = _numerous(counts, settings)
     criteria = (
-        assessable,
-        numerous,
+        _assessable(sight, counts, settings),
+        _numerous(counts, sight, settings),
         _small(size, settings),
         Criterion("uniform", size.uniform, size.cv_corrected, uniform_cv, size.sentence),
         _random(pattern, settings),
@@ -253,17 +300,29 @@ def _flag(met: Mapping[str, bool | None]) -> str:
 
 
 def _assessable(
-    slice_mm: float, counts: tuple[LungCount, ...], settings: PatternSettings
+    sight: Sight, counts: tuple[LungCount, ...], settings: PatternSettings
 ) -> Criterion:
-    limit = settings.max_slice_mm
+    """The first limit of sight that the scan misses; the slices when it misses none."""
     if not counts:
-        return Criterion("assessable", False, slice_mm, limit, "No lung can be judged.")
-    thin = slice_mm <= limit
-    sentence = f"Slices of {slice_mm:.2f} mm {'show' if thin else 'do not show'} nodules of 2 mm; "
-    return Criterion("assessable", thin, slice_mm, limit, sentence + f"the limit is {limit:g} mm.")
+        return Criterion("assessable", False, None, None, "No lung can be judged.")
+    slices = f"Slices of {sight.slice_mm:.2f} mm", sight.slice_mm, settings.max_slice_mm
+    pixels = f"Pixels of {sight.pixel_mm:.2f} mm", sight.pixel_mm, settings.max_pixel_mm
+    for what, value, limit in (slices, pixels):
+        if value > limit:
+            sentence = f"{what} do not show nodules of 2 mm; the limit is {limit:g} mm."
+            return Criterion("assessable", False, value, limit, sentence)
+    shown, least = sight.sensitivity, settings.min_sensitivity
+    if shown is not None and shown < least:
+        sentence = (
+            f"Of nodules of 2 mm put into the scan {shown:.0%} are found; {least:.0%} must be."
+        )
+        return Criterion("assessable", False, shown, least, sentence)
+    what, value, limit = slices
+    sentence = f"{what} show nodules of 2 mm; the limit is {limit:g} mm."
+    return Criterion("assessable", True, value, limit, sentence)
 
 
-def _numerous(counts: tuple[LungCount, ...], settings: PatternSettings) -> Criterion:
+def _numerous(counts: tuple[LungCount, ...], sight: Sight, settings: PatternSettings) -> Criterion:
     limit = settings.numerous_per_l
     if not counts:
         return Criterion("numerous", None, None, limit, "No lung can be judged.")
@@ -271,7 +330,7 @@ def _numerous(counts: tuple[LungCount, ...], settings: PatternSettings) -> Crite
     if any(count.numerous for count in counts):
         met: bool | None = True
     else:
-        met = False if all(count.numerous is False for count in counts) else None
+        met = False if surely_few(counts, sight, settings) else None
     told = "; ".join(
         f"{c.side} lung {c.n} nodules, {c.per_l:.0f} a litre ({c.low:.0f} to {c.high:.0f})"
         for c in counts

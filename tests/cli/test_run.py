@@ -9,6 +9,7 @@ import shutil
 import sys
 
 import pytest
+import SimpleITK as sitk  # noqa: N813
 
 import miliary
 import oracles_cli
@@ -18,6 +19,7 @@ from miliary.cli import cohort as cohort_module
 from miliary.cli.case import CASE_COLUMNS, describe_error, done_row
 from miliary.config import Config
 from miliary.errors import AnatomyError
+from miliary.io.reading import read_series
 from miliary.io.series import find_inputs
 from miliary.report import render_report
 
@@ -98,6 +100,16 @@ class TestOneCase:
         assert facts["config"]["detect"]["threshold"] == 0.25
         assert (facts["seed"], facts["dicom"]) == (9, True)
         assert {"findings.seg.dcm", "findings.sr.dcm"} <= names(path.parent)
+
+    def test_dicom_results_of_a_volume_file_are_said_to_be_none(self, command, one_scan, tmp_path):
+        volume = read_series(find_inputs([one_scan], Config().read)[0], Config().read)
+        image = sitk.GetImageFromArray(volume.hu)
+        image.SetSpacing(volume.geometry.spacing_mm[::-1].tolist())
+        sitk.WriteImage(image, str(tmp_path / "ct.nii.gz"))
+        ended = command("run", tmp_path / "ct.nii.gz", "--out", tmp_path / "out", "--dicom")
+        assert ended.status == 0
+        assert "--dicom needs a DICOM input, got 1 volume file(s)" in ended.err
+        assert not list((tmp_path / "out").rglob("*.dcm"))
 
     def test_no_file_but_the_dicom_ones_names_the_patient(self, command, tmp_path, monkeypatch):
         monkeypatch.setattr(run, "run_case", case.run_case)
@@ -378,7 +390,11 @@ class TestRows:
         assert row["message"] == f"The left lung is not assessable: {why}."
 
     def test_a_flag_that_cannot_be_given_degrades(self, one_scan):
-        criteria = [{"met": True, "sentence": "A."}, {"met": None, "sentence": "Slices too thick."}]
+        # As `judge` gives them: the criterion that failed, then others that nobody can tell.
+        criteria = [
+            {"name": "assessable", "met": False, "sentence": "Slices too thick."},
+            {"name": "uniform", "met": None, "sentence": "Too few to tell."},
+        ]
         flag = {"flag": "not_assessable", "criteria": criteria}
         row = done_row(find_inputs([one_scan], Config().read)[0], self.summary(miliary=flag))
         assert (row["status"], row["code"]) == ("degraded", "W_NOT_ASSESSABLE")

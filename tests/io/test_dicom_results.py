@@ -105,7 +105,13 @@ def test_a_volume_file_has_no_dicom_results(tmp_path):
     (info,) = find_inputs([tmp_path], SETTINGS)
     with pytest.raises(SeriesError, match="need a DICOM input, got a volume file"):
         write_structured_report(
-            tmp_path / "r.dcm", info, SETTINGS, Nodules.empty(), flag="absent", max_nodules=5
+            tmp_path / "r.dcm",
+            info,
+            SETTINGS,
+            Nodules.empty(),
+            flag="absent",
+            min_score=0.5,
+            max_nodules=5,
         )
 
 
@@ -135,17 +141,20 @@ def test_a_report_holds_summary_and_the_best_nodules(tmp_path):
         micronodule=rows < 3,
     )
     path = write_structured_report(
-        tmp_path / "r.dcm", info, SETTINGS, nodules, flag="present", max_nodules=2
+        tmp_path / "r.dcm", info, SETTINGS, nodules, flag="present", min_score=0.25, max_nodules=2
     )
     ds = pydicom.dcmread(path)
     (number,) = _items(ds, "Number of lesions")
-    assert float(number.MeasuredValueSequence[0].NumericValue) == n
+    # Two of the six are below the operating point.
+    assert float(number.MeasuredValueSequence[0].NumericValue) == n - 2
     (pattern,) = _items(ds, "Miliary pattern")
     assert pattern.ConceptCodeSequence[0].CodeMeaning == "Present"
     diameters = [float(i.MeasuredValueSequence[0].NumericValue) for i in _items(ds, "Diameter")]
-    assert diameters == [2.25, 1.5, 2.5]
+    assert diameters == [2.75, 1.5, 2.5]
     points = [item.GraphicData for item in _items(ds, "Image Region")]
     assert_allclose(points, nodules.points_mm[[1, 3]])
+    names = [item.TextValue for item in _items(ds, "Tracking Identifier")]
+    assert names == ["All nodules", "Nodule 2", "Nodule 4"]
     assert (ds.CompletionFlag, ds.VerificationFlag) == ("COMPLETE", "UNVERIFIED")
 
 
@@ -153,5 +162,11 @@ def test_an_unknown_flag_is_refused(tmp_path):
     (info,) = find_inputs([made.write(tmp_path / "ct")], SETTINGS)
     with pytest.raises(ValueError, match="got 'maybe'"):
         write_structured_report(
-            tmp_path / "r.dcm", info, SETTINGS, Nodules.empty(), flag="maybe", max_nodules=5
+            tmp_path / "r.dcm",
+            info,
+            SETTINGS,
+            Nodules.empty(),
+            flag="maybe",
+            min_score=0.5,
+            max_nodules=5,
         )

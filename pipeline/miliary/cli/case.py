@@ -295,7 +295,9 @@ def _limits(summary: dict[str, Any]) -> tuple[str, str]:
     sentences = [f"The {side} lung is not assessable{_why(summary, side)}." for side in missing]
     if summary["miliary"]["flag"] == "not_assessable":
         reasons = [
-            item["sentence"] for item in summary["miliary"]["criteria"] if item["met"] is None
+            item["sentence"]
+            for item in summary["miliary"]["criteria"]
+            if item["name"] == "assessable"
         ]
         sentences.append(" ".join(["The miliary pattern is not assessable.", *reasons[:1]]))
         return "W_NOT_ASSESSABLE", " ".join(sentences)

@@ -178,6 +178,12 @@ def run_inputs(inputs: Sequence[Path], out: Path, config: Config, options: Optio
                 f"the input must hold a CT of the chest, got {len(infos)} series that are none: "
                 f"{infos[0].reason or infos[0].code} See `miliary series`"
             )
+        n_files = sum(info.kind != "dicom" for info in wanted)
+        if options.dicom and n_files:
+            say(
+                f"--dicom needs a DICOM input, got {n_files} volume file(s): no .dcm for them",
+                kind="warning",
+            )
         tasks = [
             Task(info, out.absolute(), config, options.seed, options.dicom, options.resume)
             for info in wanted

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import json
 import math
 import tomllib
 import types
@@ -45,9 +44,12 @@ def load_config(
     config = Config() if base is None else base
     if path is not None:
         config = update_config(config, _read_toml(Path(path)))
+    # All at once: two settings may only be right together.
+    changes: dict[str, dict[str, Any]] = {}
     for override in overrides:
-        config = update_config(config, _parse_override(override))
-    return config
+        for section, values in _parse_override(override).items():
+            changes.setdefault(section, {}).update(values)
+    return update_config(config, changes)
 
 
 def update_config(config: Config, tables: Mapping[str, Any]) -> Config:

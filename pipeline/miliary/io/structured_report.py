@@ -40,6 +40,7 @@ def write_structured_report(
     nodules: Nodules,
     *,
     flag: str,
+    min_score: float,
     max_nodules: int,
 ) -> Path:
     """Write the summary and the most probable nodules as a structured report.
@@ -53,9 +54,11 @@ def write_structured_report(
     settings : ReadSettings
         As it was read with.
     nodules : Nodules
-        All of them; the summary counts all.
+        Rows of `nodules.csv`, whose numbers the groups have.
     flag : str
         `present`, `absent`, `indeterminate` or `not_assessable`.
+    min_score : float
+        Operating point: rows below are candidates, not findings, and are left out.
     max_nodules : int
         Nodules that get a group of their own, by score: each costs about 16 ms.
 
@@ -68,8 +71,10 @@ def write_structured_report(
         raise ValueError(f"flag must be one of {', '.join(_FLAGS)}, got {flag!r}")
     images = source_images(info, settings)
     frame_uid = str(images.datasets[0].FrameOfReferenceUID)
-    shown = np.sort(np.argsort(-nodules.score, kind="stable")[:max_nodules])
-    groups = [_summary(nodules, flag, info)]
+    accepted = nodules.score >= min_score
+    ranked = np.argsort(-nodules.score, kind="stable")[: np.count_nonzero(accepted)]
+    shown = np.sort(ranked[:max_nodules])
+    groups = [_summary(nodules.take(accepted), flag, info)]
     groups += [_group(nodules, int(i), frame_uid, info) for i in shown]
     report = hd.sr.MeasurementReport(
         observation_context=hd.sr.ObservationContext(
