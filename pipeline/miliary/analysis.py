@@ -56,6 +56,9 @@ class Analysis:
         Sensitivity and size error, measured in the scan.
     size : SizeSummary
         How large and how alike they are.
+    described : tuple of str
+        The lungs whose nodules `size`, `spatial` and `pattern` are about: those with numerous
+        nodules, or all that can be judged when none has.
     spatial : Distribution
         How they lie.
     pattern : Pattern
@@ -76,6 +79,7 @@ class Analysis:
     nodules: Nodules
     calibration: Calibration
     size: SizeSummary
+    described: tuple[str, ...]
     spatial: Distribution
     pattern: Pattern
     miliary: Verdict
@@ -109,7 +113,7 @@ class Analysis:
                 "se_factor": self.calibration.se_factor,
                 "size_sd_mm": _by_diameter(self.calibration.size_sd_mm),
             },
-            "size": asdict(self.size),
+            "size": {"lungs": list(self.described), **asdict(self.size)},
             "randomness": self._randomness(),
             "involvement": self._involvement(),
             "pattern": {
@@ -137,10 +141,12 @@ class Analysis:
 
     def _randomness(self) -> dict[str, Any]:
         return {
+            "lungs": list(self.described),
             "n": self.spatial.n,
             "csr_p": self.spatial.csr_p,
             "clark_evans": self.spatial.clark_evans,
             "clustered": self.spatial.clustered,
+            "p_adjustment": "Holm over all tests but the first, which is csr_p",
             "tests": [asdict(test) for test in self.spatial.tests],
         }
 

@@ -123,6 +123,7 @@ def analyze(
         nodules=nodules,
         calibration=calibration,
         size=size,
+        described=sides,
         spatial=spatial,
         pattern=pattern,
         miliary=patterns.judge(
@@ -134,7 +135,7 @@ def analyze(
             config.pattern,
             uniform_cv=config.sizes.uniform_cv,
         ),
-        notes=_notes(volume, anatomy, quality, spatial),
+        notes=_notes(volume, anatomy, quality, spatial, sides),
         seconds=clock.stop(),
     )
 
@@ -303,9 +304,19 @@ def describe_in(
 
 
 def _notes(
-    volume: Volume, anatomy: Anatomy, quality: ImageQuality, spatial: Distribution
+    volume: Volume,
+    anatomy: Anatomy,
+    quality: ImageQuality,
+    spatial: Distribution,
+    sides: tuple[str, ...],
 ) -> tuple[str, ...]:
     notes = [*volume.notes, *anatomy.notes]
+    judged = [lung.side for lung in anatomy.lungs if lung.evaluable_ml > 0]
+    if len(sides) < len(judged):
+        notes.append(
+            f"Sizes and distribution, zones too, are those of the {sides[0]} lung alone: the other "
+            "does not hold numerous nodules."
+        )
     notes += [note for lung in anatomy.lungs for note in lung.notes]
     if not quality.psf_estimated:
         notes.append("The point spread could not be measured in this scan; a usual one was taken.")

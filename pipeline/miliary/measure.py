@@ -108,7 +108,8 @@ def _fit_model(quality: ImageQuality, settings: MeasureSettings) -> FitModel:
     z, y, x = (fwhm / FWHM_PER_SIGMA for fwhm in quality.psf_fwhm_mm)
     return FitModel(
         psf_sigma_mm=(z, y, x),
-        noise_hu=quality.noise_hu,
+        # np.fmax takes the limit where the noise is not known.
+        noise_hu=float(np.fmax(quality.noise_hu, settings.min_noise_hu)),
         tissue_hu=settings.tissue_hu,
         tissue_sd_hu=settings.tissue_sd_hu,
         min_diameter_mm=settings.min_diameter_mm,

@@ -186,8 +186,9 @@ def name_pattern(
         reasons.append(
             f"{distribution.n} nodules do not bear a call; {settings.min_nodules} would."
         )
-    if not counts:
-        label, reasons = "indeterminate", ["No lung can be judged."]
+    assessable = _assessable(sight, counts, settings)
+    if not assessable.met:
+        label, reasons = "indeterminate", [assessable.sentence]
     elif label == "none" and surely_few(counts, sight, settings):
         limit = settings.numerous_per_l
         reasons = [f"Fewer than {limit:g} nodules a litre were found: too few for a distribution."]

@@ -168,6 +168,7 @@ def made_up(
         nodules=nodules,
         calibration=_calibration(),
         size=_size(nodules),
+        described=("right", "left"),
         spatial=_spatial(nodules, n),
         pattern=Pattern(
             "random" if n else "none",

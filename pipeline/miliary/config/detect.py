@@ -12,7 +12,7 @@ class DetectSettings:
     """Finding nodules."""
 
     threshold: float = setting(
-        0.85,
+        0.75,
         "operating point: candidates of at least this probability are nodules",
         source="model card of the detector",
     )
@@ -23,9 +23,9 @@ class DetectSettings:
         unit="mm",
         source="below the 2.5 mm at which neighbours must stay two, above half a nodule of 3 mm",
     )
-    false_positives_per_l: float = setting(
-        10.0,
-        "expected false positives at the operating point",
-        unit="per litre of lung",
-        source="model card of the detector: scans that took no part in training",
-    )
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold must be a probability, 0 to 1, got {self.threshold}")
+        if not self.min_separation_mm >= 0:
+            raise ValueError(f"min_separation_mm must be 0 or more, got {self.min_separation_mm}")

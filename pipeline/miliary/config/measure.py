@@ -54,4 +54,10 @@ class MeasureSettings:
         unit="HU",
         source="between noise (30 to 100 HU) and the contrast of a vessel (several hundred)",
     )
+    min_noise_hu: float = setting(
+        5.0,
+        "noise is taken for no less in a fit, and for this where it cannot be measured",
+        unit="HU",
+        source="a model of a ball is not truer than this in a real lung",
+    )
     n_steps: int = setting(25, "most steps of a fit", source="balls in noise rest after 6 to 12")

@@ -105,3 +105,8 @@ class PatternSettings:
         unit="mm",
         source="a nodule of 2 mm there nearly touches the vessel",
     )
+
+    def __post_init__(self) -> None:
+        for name in ("min_probability", "min_sensitivity"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
