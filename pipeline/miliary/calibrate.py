@@ -83,7 +83,9 @@ def place_balls(
     region : (N,) int
         Label of each place.
     """
-    free = np.where(smoothed < settings.lung_limit_hu, regions, np.uint8(0)).ravel()
+    # At the pleura the wall's blur is part of what makes nodules hard to see: balls go there too.
+    lung = (smoothed < settings.lung_limit_hu) | (regions == REGIONS["subpleural"])
+    free = np.where(lung, regions, np.uint8(0)).ravel()
     wanted = -(-settings.n_nodules // len(REGIONS))
     chosen = []
     for label in REGIONS.values():

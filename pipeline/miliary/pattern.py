@@ -214,7 +214,7 @@ def _evidence(
             logs[k] += -0.5 * (log_ratio - mean) ** 2 / variance - 0.5 * np.log(variance)
         reasons.append(
             f"{share.observed:.0%} of the nodules lie within {share.within_mm:g} mm of the pleura; "
-            f"{share.expected:.0%} of the evaluable lung do."
+            f"{share.expected:.0%} would at random, with what this scan shows where."
         )
     if distribution.clustered is not None:
         odds = np.array(settings.clustered_odds)

@@ -48,7 +48,7 @@ class CalibrateSettings:
     )
     lung_limit_hu: float = setting(
         -600.0,
-        "nodules are put where the smoothed image is darker",
+        "away from the pleura, nodules are put where the smoothed image is darker",
         unit="HU",
         source="brighter is vessel or wall, where a nodule is no ball in lung any more",
     )
