@@ -97,12 +97,15 @@ def test_every_diameter_is_as_frequent_as_the_others(regions, rng):
     assert times.counts.max() - times.counts.min() <= 1
 
 
-def test_balls_stay_out_of_bright_tissue(regions, rng):
+def test_balls_stay_out_of_bright_tissue_but_for_the_pleura(regions, rng):
     smoothed = dark(regions)
     smoothed[:, :25] = -300.0
-    centres, _, _ = place(regions, few(), rng, smoothed=smoothed)
-    assert len(centres) > 0
-    assert (at(smoothed, centres) == LUNG_HU).all()
+    centres, _, region = place(regions, few(), rng, smoothed=smoothed)
+    deep = region != REGIONS["subpleural"]
+    assert deep.any()
+    assert (at(smoothed, centres[deep]) == LUNG_HU).all()
+    # The wall's blur makes nodules hard to see there: leaving it out would flatter the scan.
+    assert (at(smoothed, centres[~deep]) == -300.0).any()
 
 
 def test_the_same_seed_gives_the_same_places(regions):
@@ -117,12 +120,11 @@ def test_fewer_balls_where_there_is_no_room(regions, rng):
     assert len(centres) == len(diameters) == len(region)
 
 
-@pytest.mark.parametrize("case", ["no lung", "bright lung", "all taken"])
+@pytest.mark.parametrize("case", ["no lung", "all taken"])
 def test_no_room_is_no_balls(regions, rng, case):
     taken = np.argwhere(regions > 0) * SPACING_MM if case == "all taken" else None
     lung = np.zeros_like(regions) if case == "no lung" else regions
-    smoothed = np.zeros(regions.shape, np.float32) if case == "bright lung" else None
-    centres, diameters, region = place(lung, few(), rng, taken, smoothed)
+    centres, diameters, region = place(lung, few(), rng, taken)
     assert centres.shape == (0, 3)
     assert len(diameters) == len(region) == 0
 
