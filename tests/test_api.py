@@ -7,6 +7,7 @@ import subprocess
 import sys
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import miliary
@@ -99,3 +100,12 @@ def test_an_unknown_name_is_named():
 def test_the_package_can_be_star_imported():
     code = "from miliary import *; print(callable(detect), make_phantom.__name__)"
     assert run(code) == "True make_phantom"
+
+
+def test_a_plain_array_becomes_a_volume():
+    hu = np.full((3, 4, 5), -850, np.int16)
+    volume = miliary.Volume.from_array(hu, (1.25, 0.7, 0.8), origin_mm=(1.0, 2.0, 3.0))
+    assert volume.hu is hu
+    assert volume.slice_mm == 1.25
+    np.testing.assert_allclose(volume.geometry.to_world([[1, 1, 1]]), [[1.8, 2.7, 4.25]])
+    assert miliary.Volume.from_array(hu.astype(float), (1.0, 1.0, 1.0)).hu.dtype == np.float32

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from miliary.measure import measure as measure
     from miliary.phantom import PhantomSpec as PhantomSpec
     from miliary.phantom import make_phantom as make_phantom
+    from miliary.quality import estimate_quality as estimate_quality
     from miliary.score import score as score
     from miliary.sizes import describe_sizes as describe_sizes
     from miliary.spatial import Window as Window
@@ -46,6 +47,7 @@ _HOMES = {
     "load_config": "config",
     "detect": "detect",
     "Geometry": "geometry",
+    "estimate_quality": "quality",
     "read": "io.reading",
     "measure": "measure",
     "PhantomSpec": "phantom",

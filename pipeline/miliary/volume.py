@@ -81,6 +81,33 @@ class Volume:
         if self.hu.dtype not in (np.dtype(np.int16), np.dtype(np.float32)):
             raise ValueError(f"hu must be int16 or float32, got {self.hu.dtype}; convert it")
 
+    @classmethod
+    def from_array(
+        cls,
+        hu: AnyArray,
+        spacing_mm: tuple[float, float, float],
+        origin_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> Volume:
+        """Make a volume of a plain array whose axes are the patient's.
+
+        Parameters
+        ----------
+        hu : (z, y, x) int or float
+            Hounsfield units; z upwards, y to the back, x to the patient's left.
+        spacing_mm : (3,) float
+            Voxel size along z, y and x.
+        origin_mm : (3,) float
+            World point `(x, y, z)` (LPS) of the first voxel's centre.
+
+        Returns
+        -------
+        Volume
+            With int16 values kept as they are, and all others as float32.
+        """
+        kept = hu if hu.dtype == np.int16 else np.asarray(hu, np.float32)
+        z, y, x = kept.shape
+        return cls(kept, Geometry.aligned((z, y, x), spacing_mm, origin_mm))
+
     @property
     def slice_mm(self) -> float:
         """The larger of slice thickness and slice distance: what limits the resolution along z."""
