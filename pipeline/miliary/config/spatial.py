@@ -49,7 +49,7 @@ class SpatialSettings:
         f"weights, within 0.4 %, at 30 mm 1 %, {_TOLD}",
     )
     min_separation_mm: float = setting(
-        2.0, "no two nodules lie nearer, simulated ones too; a whole analysis takes the detector's own",
+        2.0, "no two nodules lie nearer, simulated ones too; an analysis takes the detector's own",
         unit="mm",
         source="measured: a least distance of 4 mm, if ignored, had all random patterns of 1,000 "
         f"points in a lung mask rejected, {_TOLD}",
