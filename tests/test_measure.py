@@ -10,9 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import oracles_detect as oracles
 from miliary.config.measure import MeasureSettings
-from miliary.findings import ImageQuality
+from miliary.findings import FWHM_PER_SIGMA, ImageQuality
 from miliary.kernels.ballfit import BallFit
-from miliary.measure import FWHM_PER_SIGMA, fit_diameters, measure, place
+from miliary.measure import fit_diameters, measure, place
 from miliary.nodules import NODULE_COLUMNS, Candidates
 
 SETTINGS = MeasureSettings()

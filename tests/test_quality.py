@@ -13,10 +13,11 @@ from scipy import ndimage
 import oracles_quality as oracles
 from miliary.anatomy import Anatomy
 from miliary.config.quality import QualitySettings
+from miliary.findings import FWHM_PER_SIGMA
 from miliary.geometry import Geometry
 from miliary.kernels.distances import depth_inside, distance_to
 from miliary.phantom import PhantomSpec, make_phantom
-from miliary.quality import FWHM_PER_SIGMA, estimate_noise, estimate_psf, estimate_quality
+from miliary.quality import estimate_noise, estimate_psf, estimate_quality
 
 SETTINGS = QualitySettings()
 SHAPE, SPACING, FINER = (44, 84, 78), (1.25, 0.7, 0.8), (3, 3, 3)

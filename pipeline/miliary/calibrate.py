@@ -17,8 +17,6 @@ from miliary.nodules import Candidates
 
 REGIONS: dict[str, int] = {"subpleural": 1, "perivascular": 2, "interior": 3}
 
-FWHM_PER_SIGMA = 2.3548
-
 #: Share of a normal distribution inside one standard deviation.
 _INSIDE_ONE_SD = 0.6827
 
@@ -143,14 +141,13 @@ def inject(
     (z, y, x) float32
         A new scan.
     """
-    z, y, x = (fwhm / FWHM_PER_SIGMA for fwhm in quality.psf_fwhm_mm)
     return add_balls(
         np.asarray(hu, np.float32),
         smoothed,
         spacing_mm,
         centres_grid_mm,
         diameters_mm,
-        psf_sigma_mm=(z, y, x),
+        psf_sigma_mm=quality.psf_sigma_mm,
         tissue_hu=tissue_hu,
         lung_limit_hu=settings.lung_limit_hu,
         reach_mm=settings.level_reach_mm,

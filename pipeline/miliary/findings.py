@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from miliary.arrays import FloatArray
 
+#: Full width at half maximum of a Gaussian over its standard deviation: sqrt(8 ln 2).
+FWHM_PER_SIGMA = 2.3548
+
 
 @dataclass(frozen=True)
 class ImageQuality:
@@ -27,6 +30,12 @@ class ImageQuality:
     noise_hu: float
     psf_fwhm_mm: tuple[float, float, float]
     psf_estimated: bool
+
+    @property
+    def psf_sigma_mm(self) -> tuple[float, float, float]:
+        """Standard deviation of the point spread along z, y and x."""
+        z, y, x = (fwhm / FWHM_PER_SIGMA for fwhm in self.psf_fwhm_mm)
+        return z, y, x
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,6 @@ from miliary.findings import ImageQuality
 from miliary.kernels.ballfit import BallFit, FitModel, fit_balls
 from miliary.nodules import Candidates, Nodules
 
-#: Full width at half maximum of a Gaussian over its standard deviation.
-FWHM_PER_SIGMA = 2.3548
-
 #: Diameter of the ball that a Laplacian of a Gaussian answers to most, over its sigma, less what
 #: a usual point spread adds: only the first guess of a fit.
 _DIAMETER_PER_SIGMA = 2.4
@@ -105,9 +102,8 @@ def fit_diameters(
 
 
 def _fit_model(quality: ImageQuality, settings: MeasureSettings) -> FitModel:
-    z, y, x = (fwhm / FWHM_PER_SIGMA for fwhm in quality.psf_fwhm_mm)
     return FitModel(
-        psf_sigma_mm=(z, y, x),
+        psf_sigma_mm=quality.psf_sigma_mm,
         # np.fmax takes the limit where the noise is not known.
         noise_hu=float(np.fmax(quality.noise_hu, settings.min_noise_hu)),
         tissue_hu=settings.tissue_hu,

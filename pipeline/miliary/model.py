@@ -8,6 +8,7 @@ from importlib import resources
 from typing import IO
 
 import numpy as np
+from scipy import special
 
 from miliary.arrays import FloatArray
 
@@ -112,9 +113,7 @@ class Perceptron:
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             layer = np.maximum(layer @ weight + bias, 0)
         logit = (layer @ self.weights[-1] + self.biases[-1])[:, 0].astype(float)
-        # The two branches of a logistic function that cannot overflow.
-        small = np.exp(-np.abs(logit))
-        probability: FloatArray = np.where(logit >= 0, 1 / (1 + small), small / (1 + small))
+        probability: FloatArray = special.expit(logit)
         return probability
 
 

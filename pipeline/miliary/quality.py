@@ -7,12 +7,9 @@ import numpy as np
 from miliary.anatomy import Anatomy
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.config.quality import QualitySettings
-from miliary.findings import ImageQuality
+from miliary.findings import FWHM_PER_SIGMA, ImageQuality
 from miliary.kernels.edgefit import find_faces, fit_edges, spread_across
 from miliary.kernels.noise import deviations, gather_cubes
-
-#: Full width at half maximum of a Gaussian over its standard deviation.
-FWHM_PER_SIGMA = 2.3548
 
 #: An edge counts as one along z when its normal has more than half of its square there.
 _ALONG_Z = 0.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from miliary.arrays import AnyArray, FloatArray
 
@@ -60,7 +61,7 @@ def fit_logistic(
     coefficients = np.zeros(x.shape[1])
     information = np.diag(penalty)
     for _ in range(_STEPS):
-        p = _logistic(x @ coefficients)
+        p = special.expit(x @ coefficients)
         information = (x * (p * (1 - p))[:, None]).T @ x + np.diag(penalty)
         step = np.linalg.solve(information, x.T @ (y - p) - penalty * coefficients)
         # Far from the top a full step may overshoot.
@@ -90,7 +91,8 @@ def predict_logistic(
     x = np.asarray(design, float)
     logit = x @ fit.coefficients
     error = np.sqrt(np.einsum("mi,ij,mj->m", x, fit.covariance, x))
-    return _logistic(logit), _logistic(logit - _Z95 * error), _logistic(logit + _Z95 * error)
+    reach = _Z95 * error
+    return special.expit(logit), special.expit(logit - reach), special.expit(logit + reach)
 
 
 def predict_mixture(
@@ -116,17 +118,11 @@ def predict_mixture(
         Probabilities; the interval is the delta method's, symmetric in the log odds.
     """
     x = np.asarray(designs, float)
-    p = _logistic(x @ fit.coefficients)
+    p = special.expit(x @ fit.coefficients)
     # Certainty has no log odds.
     value = np.clip(np.tensordot(weights, p, 1), 1e-12, 1 - 1e-12)
     gradient = np.einsum("k,km,kmf->mf", weights, p * (1 - p), x)
     error = np.sqrt(np.einsum("mi,ij,mj->m", gradient, fit.covariance, gradient))
     logit = np.log(value) - np.log1p(-value)
     reach = _Z95 * error / (value * (1 - value))
-    return value, _logistic(logit - reach), _logistic(logit + reach)
-
-
-def _logistic(logit: FloatArray) -> FloatArray:
-    small = np.exp(-np.abs(logit))
-    result: FloatArray = np.where(logit >= 0, 1 / (1 + small), small / (1 + small))
-    return result
+    return value, special.expit(logit - reach), special.expit(logit + reach)
