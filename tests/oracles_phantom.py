@@ -45,13 +45,15 @@ def match(found_mm, truth_mm, reach_mm):
     return np.array(taken, int).reshape(-1, 2)
 
 
-def blob_maxima(hu, spacing_mm, inside):
-    """Maxima of the scale-normalised LoG inside a mask, with their value and blobness.
+def blob_maxima(hu, spacing_mm, lung, counted):
+    """Maxima of the scale-normalised LoG where they are counted, with their value and blobness.
 
-    Sigmas 0.6, 0.85 and 1.2 mm; values capped at 60 HU, outside set to -850 HU. Blobness is the
-    smallest eigenvalue of the Hessian at the best scale as a part of the largest.
+    Sigmas 0.6, 0.85 and 1.2 mm; values capped at 60 HU, outside of the lung set to -850 HU; a maximum is the
+    largest of 5 x 5 x 5 voxels and of the three scales. Blobness is the smallest eigenvalue of the
+    Hessian at the best scale as a part of the largest.
     """
-    capped = np.where(inside, np.minimum(hu, 60), -850).astype(np.float32)
+    # 850 HU are added, as a derivative that is cut short is not quite blind to a constant.
+    capped = np.where(lung, np.minimum(hu, 60) + 850, 0).astype(np.float32)
     spacing = np.asarray(spacing_mm)
 
     def derivative(sigma, *axes):
@@ -62,7 +64,7 @@ def blob_maxima(hu, spacing_mm, inside):
     sigmas = (0.6, 0.85, 1.2)
     responses = np.stack([sum(derivative(s, a, a) for a in range(3)) for s in sigmas])
     best = responses.max(axis=0)
-    peak = (best == ndi.maximum_filter(best, 3)) & inside & (best > 100)
+    peak = (best == ndi.maximum_filter(best, 5)) & counted & (best > 100)
     scale = responses.argmax(axis=0)[peak]
     hessian = np.empty((len(scale), 3, 3))
     for i, j in itertools.product(range(3), range(3)):

@@ -99,7 +99,7 @@ def phantom(request):
     """A chest with ribs, vessels, texture and nodules; soft to sharp kernel."""
     noise_hu, peak_per_mm, width_mm = request.param
     return make_phantom(
-        PhantomSpec(
+        PhantomSpec.of(
             shape=(90, 170, 190),
             spacing_mm=(1.0, 0.7, 0.8),
             noise_hu=noise_hu,

@@ -8,21 +8,22 @@ import json
 import re
 import shutil
 import tomllib
-from dataclasses import fields
 from functools import partial
 
 import numpy as np
+import pydicom
 import pytest
 
 import oracles_cli
 from miliary.cli import demo, phantom
 from miliary.cli.common import align
 from miliary.config import Config, config_dict, load_config
+from miliary.config.load import load_settings
 from miliary.io.images import read_mask
 from miliary.io.reading import read
 from miliary.io.tables import write_csv
 from miliary.phantom import PATTERNS, Phantom, PhantomSpec, TrueNodules
-from miliary.phantom.spec import DISEASED
+from miliary.phantom.spec import LOBES, SIDES, WISHES
 
 SMALL = ["--shape", "24", "40", "56", "--spacing", "6", "5", "4.5"]
 
@@ -40,15 +41,20 @@ def quick_phantom(monkeypatch):
         from miliary.volume import Volume
 
         points = np.array([[-60.0, 5.5, 10.25], [50.0, -8.0, 20.0]])
-        hu = np.full(spec.shape, -800, np.int16)
+        scanner = spec.scanner
+        hu = np.full(scanner.shape, -800, np.int16)
         hu[:, :12] = 40
-        geometry = Geometry.aligned(spec.shape, spec.spacing_mm, (-130.0, -110.0, -300.0))
-        nodules = TrueNodules(points, np.array([1.8, 2.25]), np.array(["right", "left"]))
+        geometry = Geometry.aligned(scanner.shape, scanner.spacing_mm, (-130.0, -110.0, -300.0))
+        nodules = TrueNodules(
+            points, np.array([1.8, 2.25]), np.array(["right", "left"]), np.array(["random"] * 2)
+        )
         lungs = (hu < -500).astype(np.uint8)
-        empty = lungs > 1
-        return Phantom(spec, Volume(hu, geometry), nodules, lungs, lungs, empty, empty, empty)
+        return Phantom(
+            spec, Volume(hu, geometry), nodules, 10 * lungs, lungs, lungs, lungs, lungs > 1
+        )
 
     monkeypatch.setattr("miliary.phantom.make_phantom", make)
+    monkeypatch.setattr("miliary.phantom.make_serial_phantoms", lambda visits: map(make, visits))
 
 
 class TestSeries:
@@ -88,14 +94,47 @@ class TestPhantom:
     def test_a_phantom_is_a_series_with_its_truth(self, command, tmp_path):
         ended = command("phantom", tmp_path / "p", *SMALL, "--seed", 5, "--coding", "rle")
         assert (ended.status, ended.out, ended.err) == (0, f"{tmp_path / 'p'}\n", "")
-        assert names(tmp_path / "p") == {"dicom", "truth.csv", "lungs.nii.gz"}
+        assert names(tmp_path / "p") == {
+            "dicom", "truth.csv", "tissues.csv", "phantom.toml", "lungs.nii.gz", "lobes.nii.gz",
+            "hemithorax.nii.gz", "fissures.nii.gz", "vessels.nii.gz", "airways.nii.gz",
+            "tissues.nii.gz",
+        }  # fmt: skip
         assert read(tmp_path / "p").hu.shape == (24, 40, 56)
         assert read_mask(tmp_path / "p" / "lungs.nii.gz")[0].any()
         assert (tmp_path / "p" / "truth.csv").read_text().splitlines() == [
-            "x_mm,y_mm,z_mm,diameter_mm,lung",
-            "-60.0,5.5,10.25,1.8,right",
-            "50.0,-8.0,20.0,2.25,left",
+            "x_mm,y_mm,z_mm,diameter_mm,lung,pattern",
+            "-60.0,5.5,10.25,1.8,right,random",
+            "50.0,-8.0,20.0,2.25,left,random",
         ]
+        tissues = (tmp_path / "p" / "tissues.csv").read_text().splitlines()
+        assert tissues[:2] + tissues[11:12] == ["label,tissue", "0,air", "10,lung"]
+
+    @pytest.mark.usefixtures("quick_phantom")
+    def test_wishes_are_read_from_a_file_and_written_beside_the_scan(self, command, tmp_path):
+        (tmp_path / "w.toml").write_text("[disease]\nrind_mm = 9.0\n[[nodules]]\nn_nodules = 3\n")
+        ended = command("phantom", tmp_path / "p", *SMALL, "--config", tmp_path / "w.toml",
+                        "--set", "scanner.dose=0.5", "--encased", "left")  # fmt: skip
+        assert (ended.status, ended.err) == (0, "")
+        again = load_settings(PhantomSpec(), tmp_path / "p" / "phantom.toml")
+        assert again == PhantomSpec.of(
+            shape=(24, 40, 56), spacing_mm=(6.0, 5.0, 4.5), rind_mm=9.0, n_nodules=3, dose=0.5,
+            encased_lung="left",
+        )  # fmt: skip
+
+    @pytest.mark.usefixtures("quick_phantom")
+    def test_visits_are_studies_of_one_patient_at_growing_dates(self, command, tmp_path):
+        (tmp_path / "later.toml").write_text("[scanner]\nnoise_hu = 40.0\n")
+        ended = command("phantom", tmp_path / "p", *SMALL, "--visit", tmp_path / "later.toml",
+                        "--visit", tmp_path / "later.toml")  # fmt: skip
+        assert (ended.status, ended.err) == (0, "")
+        assert names(tmp_path / "p") == {"visit-1", "visit-2", "visit-3"}
+        headers = [
+            pydicom.dcmread(tmp_path / "p" / f"visit-{k}" / "dicom" / "0001.dcm") for k in (1, 2, 3)
+        ]
+        assert [header.StudyDate for header in headers] == ["20260101", "20260302", "20260501"]
+        assert len({header.PatientID for header in headers}) == 1
+        assert len({header.StudyInstanceUID for header in headers}) == 3
+        assert "noise_hu = 40.0" in (tmp_path / "p" / "visit-2" / "phantom.toml").read_text()
 
     def test_options_are_the_fields_of_the_spec(self, command, tmp_path, monkeypatch):
         made = []
@@ -105,7 +144,7 @@ class TestPhantom:
                 "--diameter-sd", "0.1", "--seed", 4)  # fmt: skip
         command("phantom", tmp_path)
         assert made == [
-            PhantomSpec(
+            PhantomSpec.of(
                 shape=(24, 40, 56), spacing_mm=(6.0, 5.0, 4.5), pattern="none", diameter_mm=2.5,
                 n_nodules=7, lungs="left", noise_hu=9.0, scale=0.5, psf_fwhm_mm=(1.0, 2.0, 3.0),
                 diameter_sd_mm=0.1, seed=4,
@@ -147,10 +186,9 @@ class TestPhantom:
 
     def test_the_help_names_what_there_is(self, command):
         told = " ".join(command("phantom", "--help").out.split())
-        assert all(name in told for name in (*PATTERNS, *DISEASED))
-        known = {item.name for item in fields(PhantomSpec)}
+        assert all(name in told for name in (*PATTERNS, *SIDES, *LOBES))
         options = [*phantom._TEXTS.values(), *phantom._NUMBERS.values(), *phantom._TRIPLES.values()]
-        assert {field for field, _ in options} <= known
+        assert {field for field, _ in options} <= WISHES.keys()
 
 
 @pytest.mark.usefixtures("fast")
@@ -232,7 +270,7 @@ class TestDemo:
     @pytest.mark.usefixtures("quick_phantom")
     def test_without_sample_data_a_phantom_is_made(self, command, tmp_path, monkeypatch):
         monkeypatch.setattr(demo, "sample_folder", lambda: None)
-        small = partial(PhantomSpec, shape=(24, 40, 56), spacing_mm=(6.0, 5.0, 4.5))
+        small = partial(PhantomSpec.of, shape=(24, 40, 56), spacing_mm=(6.0, 5.0, 4.5))
         monkeypatch.setattr("miliary.phantom.PhantomSpec", small)
         ended = command("demo", "--out", tmp_path / "out")
         assert ended.status == 0

@@ -11,10 +11,13 @@ import types
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from miliary.config.sections import Config
 from miliary.errors import ConfigError
+
+#: A frozen dataclass of settings, or of sections of them.
+Settings = TypeVar("Settings")
 
 
 def load_config(
@@ -41,38 +44,64 @@ def load_config(
     ConfigError
         For a file that cannot be read, an unknown key, or a value of the wrong type.
     """
-    config = Config() if base is None else base
+    return load_settings(Config() if base is None else base, path, overrides)
+
+
+def load_settings(
+    settings: Settings, path: str | Path | None = None, overrides: Iterable[str] = ()
+) -> Settings:
+    """Change settings of any kind by a file and by `table.key=value` changes.
+
+    Parameters
+    ----------
+    settings : dataclass
+        What to start from.
+    path : path or None
+        A TOML file that names only what differs.
+    overrides : iterable of str
+        Changes, applied last, in order.
+
+    Returns
+    -------
+    dataclass
+        The changed ones, of the same class.
+
+    Raises
+    ------
+    ConfigError
+        As `load_config`.
+    """
     if path is not None:
-        config = update_config(config, _read_toml(Path(path)))
+        settings = update_config(settings, _read_toml(Path(path)))
     # All at once: two settings may only be right together.
     changes: dict[str, dict[str, Any]] = {}
     for override in overrides:
         for section, values in _parse_override(override).items():
             changes.setdefault(section, {}).update(values)
-    return update_config(config, changes)
+    return update_config(settings, changes)
 
 
-def update_config(config: Config, tables: Mapping[str, Any]) -> Config:
+def update_config(config: Settings, tables: Mapping[str, Any]) -> Settings:
     """Give a configuration with some values changed.
 
     Parameters
     ----------
-    config : Config
-        What to start from.
+    config : dataclass
+        What to start from: a `Config`, or other sections of settings.
     tables : mapping of str to mapping
         Section to key to value.
 
     Returns
     -------
-    Config
-        The changed one.
+    dataclass
+        The changed one, of the same class.
 
     Raises
     ------
     ConfigError
         For an unknown key or a value of the wrong type.
     """
-    changed: Config = _updated(config, tables, "")
+    changed: Settings = _updated(config, tables, "")
     return changed
 
 
@@ -89,14 +118,53 @@ def config_toml(config: Config) -> str:
     str
         TOML text, each key under a comment with its meaning, unit and source.
     """
-    lines = ["# miliary: the effective configuration. A file of yours needs only what differs."]
-    for section in fields(config):
-        values = getattr(config, section.name)
-        lines += ["", f"# {(type(values).__doc__ or '').splitlines()[0]}", f"[{section.name}]"]
-        for item in fields(values):
-            lines += _comment(item.metadata)
-            lines.append(f"{item.name} = {_toml_value(getattr(values, item.name))}")
+    return settings_toml(
+        config, "miliary: the effective configuration. A file of yours needs only what differs."
+    )
+
+
+def settings_toml(settings: Any, heading: str) -> str:
+    """Print settings of any kind as commented TOML that `load_settings` reads back unchanged.
+
+    Parameters
+    ----------
+    settings : dataclass
+        Plain values, sections, and tuples of sections (arrays of tables).
+    heading : str
+        First line.
+
+    Returns
+    -------
+    str
+        TOML text.
+    """
+    lines = [f"# {heading}"]
+    values = {item.name: getattr(settings, item.name) for item in fields(settings)}
+    # TOML takes a plain value after a table for one of the table's.
+    lines += [f"{k} = {_toml_value(v)}" for k, v in values.items() if not _is_section(v)]
+    for name, value in values.items():
+        if is_dataclass(value):
+            lines += ["", *_section_toml(value, f"[{name}]")]
+        elif _is_section(value):
+            for part in value:
+                lines += ["", *_section_toml(part, f"[[{name}]]")]
     return "\n".join(lines) + "\n"
+
+
+def _is_section(value: Any) -> bool:
+    """Whether a value is a section of settings, or several."""
+    return is_dataclass(value) or (
+        isinstance(value, tuple) and len(value) > 0 and all(map(is_dataclass, value))
+    )
+
+
+def _section_toml(section: Any, header: str) -> list[str]:
+    """Lines of one section, each key under its comment."""
+    lines = [f"# {(type(section).__doc__ or '').splitlines()[0]}", header]
+    for item in fields(section):
+        lines += _comment(item.metadata)
+        lines.append(f"{item.name} = {_toml_value(getattr(section, item.name))}")
+    return lines
 
 
 def config_hash(config: Config) -> str:
@@ -203,6 +271,9 @@ def _checked(value: Any, hint: Any, name: str) -> Any:
             raise ConfigError(f"{name} must be a list, got {value!r}")
         if inner[-1] is not Ellipsis and len(value) != len(inner):
             raise ConfigError(f"{name} must hold {len(inner)} values, got {value!r}")
+        make = inner[0]
+        if is_dataclass(make) and isinstance(make, type):
+            return tuple(_updated(make(), item, f"{name}[]") for item in value)
         return tuple(_checked(item, inner[0], f"{name}[]") for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from miliary.geometry import Geometry
-from miliary.phantom.chest import Chest, make_chest
-from miliary.phantom.disease import make_site, place_nodules
-from miliary.phantom.scanner import coloured_noise
-from miliary.phantom.scene import Scene, render
-from miliary.phantom.spec import PATTERNS, Phantom, PhantomSpec, TrueNodules
-from miliary.phantom.trees import grow_trees
-from miliary.volume import Acquisition, Volume
+from miliary.phantom.patient import make_patient, scan_patient
+from miliary.phantom.spec import (
+    PATTERNS,
+    ChestSpec,
+    DiseaseSpec,
+    NoduleSpec,
+    PhantomSpec,
+    ScannerSpec,
+)
+from miliary.phantom.truth import Phantom, Tissue, TrueNodules
 
-__all__ = ["PATTERNS", "Phantom", "PhantomSpec", "TrueNodules", "make_phantom"]
+__all__ = [
+    "PATTERNS",
+    "ChestSpec",
+    "DiseaseSpec",
+    "NoduleSpec",
+    "Phantom",
+    "PhantomSpec",
+    "ScannerSpec",
+    "Tissue",
+    "TrueNodules",
+    "make_phantom",
+    "make_serial_phantoms",
+]
 
 
 def make_phantom(spec: PhantomSpec, rng: np.random.Generator | None = None) -> Phantom:
@@ -33,41 +49,48 @@ def make_phantom(spec: PhantomSpec, rng: np.random.Generator | None = None) -> P
         their own, so that scans of one seed differ only in what was asked to differ.
     """
     rng = np.random.default_rng(spec.seed) if rng is None else rng
-    anatomy_rng, disease_rng, noise_rng = rng.spawn(3)
-    chest = make_chest(spec.shape, spec.spacing_mm, spec.chest_scale, anatomy_rng)
-    trees = grow_trees(chest, spec.vessel_tip_spacing_mm, spec.vessel_tip_radius_mm, anatomy_rng)
-    site = make_site(chest, trees, spec.lungs)
-    centres_mm, diameters_mm = place_nodules(site, spec, disease_rng)
-    noise_hu = coloured_noise(
-        spec.shape,
-        spec.spacing_mm,
-        spec.noise_hu,
-        spec.noise_peak_per_mm,
-        spec.psf_sigma_mm[0],
-        noise_rng,
-    )
-    images = render(Scene(spec, chest, trees, centres_mm, diameters_mm), noise_hu)
-    geometry = _centred(spec, chest)
-    lung = np.where(chest.lobes_at(centres_mm) <= 3, "right", "left")
-    index_zyx = centres_mm / np.array(spec.spacing_mm)
-    return Phantom(
-        spec,
-        Volume(
-            images.hu,
-            geometry,
-            Acquisition(slice_thickness_mm=spec.psf_fwhm_mm[0], kernel="phantom"),
-            case=f"phantom-{spec.pattern}-{spec.seed}",
-        ),
-        TrueNodules(geometry.to_world(index_zyx), diameters_mm, lung),
-        images.lung_labels,
-        images.lobe_labels,
-        images.vessel_mask,
-        images.airway_mask,
-        images.fissure_mask,
-    )
+    patient_rng, noise_rng = rng.spawn(2)
+    return scan_patient(make_patient(spec, patient_rng), noise_rng)
 
 
-def _centred(spec: PhantomSpec, chest: Chest) -> Geometry:
-    """Grid whose world zero is the zero of the chest."""
-    z, y, x = (-chest.origin_mm).tolist()
-    return Geometry.aligned(spec.shape, spec.spacing_mm, (x, y, z))
+def make_serial_phantoms(visits: Sequence[PhantomSpec]) -> list[Phantom]:
+    """Scan one patient several times.
+
+    Anatomy and places are those of the first visit's seed, whatever the later ones wish; every
+    scan has noise of its own. A visit with fewer nodules than another shows the first of its
+    nodules, so that a growing number keeps the old ones in place.
+
+    Parameters
+    ----------
+    visits : sequence of PhantomSpec
+        One a scan, oldest first, with as many populations of nodules each: breath, scanner,
+        numbers and disease may change.
+
+    Returns
+    -------
+    list of Phantom
+        One a visit.
+
+    Raises
+    ------
+    ValueError
+        Without a visit, or where the populations differ in number or pattern.
+    """
+    if not visits:
+        raise ValueError("visits must hold at least one scan, got none")
+    patterns = {tuple(wish.pattern for wish in visit.nodules) for visit in visits}
+    if len(patterns) > 1:
+        raise ValueError(f"every visit must have the same patterns, got {sorted(patterns)}")
+    patient_rng, noise_rng = np.random.default_rng(visits[0].seed).spawn(2)
+    most = [
+        max(group, key=lambda wish: wish.n_nodules)
+        for group in zip(*(v.nodules for v in visits), strict=True)
+    ]
+    first = PhantomSpec(
+        visits[0].seed, visits[0].scanner, visits[0].chest, visits[0].disease, tuple(most)
+    )
+    patient = make_patient(first, patient_rng)
+    return [
+        scan_patient(patient, one_rng, visit)
+        for visit, one_rng in zip(visits, noise_rng.spawn(len(visits)), strict=True)
+    ]

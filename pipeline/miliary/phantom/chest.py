@@ -1,20 +1,35 @@
-"""The chest without its vessels: lungs, fissures, wall, bones, heart and diaphragm.
+"""The chest without its vessels: smooth fields on a coarse grid, from closed-form shapes.
 
-Shapes are closed-form functions of chest coordinates: mm at adult size with x to the left, y to
-the back and z to the head (see `shapes`). They are evaluated on a coarse grid and interpolated;
-fissures and vessels are sharper than that and are drawn on the phantom's own grid.
+Shapes are functions of chest coordinates: mm at adult size with x to the left, y to the back
+and z to the head (see `shapes`). They are evaluated on a coarse grid and interpolated; what is
+sharper than that, fissures, septa, vessels and nodules, is drawn on the phantom's own grid from
+distances.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cc3d
+import edt
 import numpy as np
 from scipy import ndimage as ndi
 
 from miliary.arrays import BoolArray, FloatArray, LabelArray
-from miliary.phantom.shapes import MIDLINE, body_hu, lungs, smooth_noise
+from miliary.phantom.body import paint_body
+from miliary.phantom.fields import gradient_length
+from miliary.phantom.fissures import (
+    Fissure,
+    Waves,
+    depth_in_lobe,
+    fissure_present,
+    label_lobes,
+    make_fissures,
+)
+from miliary.phantom.frame import Frame
+from miliary.phantom.shapes import Build, lungs, smooth_noise
+from miliary.phantom.spec import LOBES, DiseaseSpec, PhantomSpec
 
 #: Where the pleura is pierced by bronchus, artery and veins: (z, y, x) in chest mm.
 HILUM = {"right": (128.0, 12.0, -44.0), "left": (132.0, 14.0, 44.0)}
@@ -22,139 +37,24 @@ HILUM = {"right": (128.0, 12.0, -44.0), "left": (132.0, 14.0, 44.0)}
 #: Where the trachea divides, and its start, (z, y, x) in chest mm.
 CARINA, TRACHEA_TOP = (158.0, 14.0, 0.0), (330.0, 2.0, 0.0)
 
+#: Voxel size of the coarse grid in mm.
+STEP_MM = 1.6
 
-@dataclass(frozen=True, eq=False)
-class Fissure:
-    """A fissure as a height over the axial plane, in chest mm.
+#: Part of the fissures that is missing where they are incomplete.
+_GAP_SHARE = 0.16
 
-    Parameters
-    ----------
-    side : str
-        `right` or `left`.
-    base, slope : float
-        Height at the centre, and its rise a mm towards the back.
-    waves : (K, 4) float
-        Bends: amplitude, frequency along y and x in radians a mm, and phase.
-    """
+#: How far the mediastinum moves, and a half of the diaphragm rises, at a volume loss of 1.
+_SHIFT_MM, _LIFT_MM = 45.0, 90.0
 
-    side: str
-    base: float
-    slope: float
-    waves: FloatArray
+#: Relative standard deviation of a rind's thickness from place to place; never thinner than a
+#: fifth of its mean.
+_RIND_UNEVEN, _RIND_LEAST = 0.35, 0.2
 
-    def height(self, y: FloatArray, x: FloatArray) -> FloatArray:
-        """Height at places of the axial plane.
+#: Bodies smaller than this part of the largest are no lungs.
+_ISLAND = 0.03
 
-        Parameters
-        ----------
-        y, x : (...) float
-            Places in chest mm.
-
-        Returns
-        -------
-        (...) float
-            Heights in chest mm.
-        """
-        height = self.base + self.slope * y - 0.0012 * (np.abs(x) - 70.0) ** 2
-        for amplitude, along_y, along_x, phase in self.waves:
-            height = height + amplitude * np.sin(along_y * y + along_x * x + phase)
-        return height
-
-    def tilt(self, y: FloatArray, x: FloatArray) -> FloatArray:
-        """Cosine of the slope: what turns a difference of height into a distance.
-
-        Parameters
-        ----------
-        y, x : (...) float
-            Places in chest mm.
-
-        Returns
-        -------
-        (...) float
-            Cosines.
-        """
-        height = self.height(y, x)
-        slope2 = (self.height(y + 1.0, x) - height) ** 2 + (self.height(y, x + 1.0) - height) ** 2
-        cosine: FloatArray = 1.0 / np.sqrt(1.0 + slope2)
-        return cosine
-
-
-def fissure_present(
-    heights: tuple[FloatArray, ...], number: int, z: FloatArray, x: FloatArray
-) -> BoolArray:
-    """Tell where a fissure can be: in its lung, and the horizontal one above the oblique one.
-
-    Parameters
-    ----------
-    heights : tuple of three (...) float
-        Heights of the right oblique, right horizontal and left oblique fissure, in chest mm.
-    number : int
-        Which one, from 0.
-    z, x : (...) float
-        Chest mm, of shapes that broadcast.
-
-    Returns
-    -------
-    (...) bool
-        Where it can be.
-    """
-    right = x < MIDLINE
-    if number == 2:
-        return ~right
-    return right & (z > heights[0]) if number == 1 else right
-
-
-def label_lobes(heights: tuple[FloatArray, ...], z: FloatArray, x: FloatArray) -> LabelArray:
-    """Tell the lobe of chest coordinates by the fissures they lie between.
-
-    Parameters
-    ----------
-    heights : tuple of three (...) float
-        Heights of the right oblique, right horizontal and left oblique fissure, in chest mm.
-    z, x : (...) float
-        Chest mm, of shapes that broadcast.
-
-    Returns
-    -------
-    (...) uint8
-        1 RUL, 2 RML, 3 RLL, 4 LUL, 5 LLL, also outside of the lungs.
-    """
-    oblique, horizontal, left = (z > height for height in heights)
-    one, two, three, four, five = (np.uint8(k) for k in range(1, 6))
-    right_lobe = np.where(oblique, np.where(horizontal, one, two), three)
-    return np.where(x < MIDLINE, right_lobe, np.where(left, four, five))
-
-
-def make_fissures(rng: np.random.Generator) -> tuple[Fissure, Fissure, Fissure]:
-    """Draw the bends of the right oblique, right horizontal and left oblique fissure.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    tuple of three Fissure
-        In this order.
-    """
-
-    def waves(size: float) -> FloatArray:
-        lengths = rng.uniform(70.0, 180.0, (4, 2))
-        return np.column_stack(
-            [
-                rng.uniform(0.2, 1.0, 4) * size,
-                2 * np.pi / lengths * rng.choice([-1, 1], (4, 2)),
-                rng.uniform(0, 2 * np.pi, 4),
-            ]
-        )
-
-    tilt = rng.uniform(-0.06, 0.06, 3)
-    return (
-        Fissure("right", 112.0 + rng.uniform(-6, 6), 0.98 + tilt[0], waves(3.0)),
-        Fissure("right", 128.0 + rng.uniform(-5, 5), -0.05 + tilt[1], waves(3.0)),
-        Fissure("left", 116.0 + rng.uniform(-6, 6), 1.02 + tilt[2], waves(3.0)),
-    )
+#: Attenuation of air and of lung in full inspiration, in HU.
+_AIR_HU, _LUNG_HU = -1000.0, -866.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,30 +65,55 @@ class Chest:
     ----------
     scale : float
         Size as a part of an adult's.
-    origin_mm : (3,) float
-        Grid point `(z, y, x)` of the chest's own zero.
+    frame : Frame
+        Chest coordinates to grid points.
     step_mm : float
         Voxel size of the coarse grid, whose first voxel lies at grid point (0, 0, 0).
+    pleural_mm : (z, y, x) float32
+        Depth inside the pleura; negative outside. True near it.
     depth_mm : (z, y, x) float32
-        Depth inside the nearest lung; negative outside. True within some mm of the pleura.
+        Depth inside the nearest lung: the same but for a rind.
     body_hu : (z, y, x) float32
         Everything but the lungs, as if the lungs were filled with wall and mediastinum.
+    body_labels : (z, y, x) uint8
+        Tissue of the same.
     texture_hu : (z, y, x) float32
         Attenuation of the lung's parenchyma.
-    gap : (z, y, x) float32
-        Smooth noise; a fissure is missing where it is large.
-    fissures : tuple of three Fissure
-        Right oblique, right horizontal, left oblique.
+    ground_glass : (z, y, x) float32 or None
+        Share of ground glass in it.
+    consolidation_mm : (z, y, x) float32 or None
+        Depth inside a consolidated lobe.
+    missing : (z, y, x) float32 or None
+        Positive where the fissures are missing.
+    fissure_mm : tuple of three (z, y, x) float32
+        Signed distance above right oblique, right horizontal and left oblique fissure.
+    midline : float
+        x in chest mm that parts right from left.
     """
 
     scale: float
-    origin_mm: FloatArray
+    frame: Frame
     step_mm: float
+    pleural_mm: FloatArray
     depth_mm: FloatArray
     body_hu: FloatArray
+    body_labels: LabelArray
     texture_hu: FloatArray
-    gap: FloatArray
-    fissures: tuple[Fissure, Fissure, Fissure]
+    ground_glass: FloatArray | None
+    consolidation_mm: FloatArray | None
+    missing: FloatArray | None
+    fissure_mm: tuple[FloatArray, FloatArray, FloatArray]
+    midline: float
+
+    @cached_property
+    def true_depth_mm(self) -> FloatArray:
+        """Depth in the aerated lung in mm, on the coarse grid: true at all depths, not only near
+        the pleura; at most too small by half a step.
+        """
+        grid_mm = edt.edt(self.depth_mm > 0, anisotropy=(self.step_mm,) * 3, parallel=1)
+        deep_mm = grid_mm - np.float32(0.5 * self.step_mm)
+        depth_mm: FloatArray = np.where(self.depth_mm > 2 * self.step_mm, deep_mm, self.depth_mm)
+        return depth_mm
 
     def to_grid(self, chest_zyx: FloatArray) -> FloatArray:
         """Convert (..., 3) chest coordinates `(z, y, x)` to grid points in mm.
@@ -203,8 +128,7 @@ class Chest:
         (..., 3) float
             Grid points in mm.
         """
-        points: FloatArray = np.asarray(chest_zyx, float) * self.scale + self.origin_mm
-        return points
+        return self.frame.to_grid(chest_zyx)
 
     def sample(self, field: FloatArray, grid_mm: FloatArray) -> FloatArray:
         """Interpolate a coarse field linearly at grid points.
@@ -225,6 +149,38 @@ class Chest:
         values: FloatArray = ndi.map_coordinates(field, index, order=1, mode="nearest")
         return values
 
+    def is_right(self, grid_mm: FloatArray) -> BoolArray:
+        """Tell which grid points lie on the patient's right.
+
+        Parameters
+        ----------
+        grid_mm : (N, 3) float
+            Grid points in mm.
+
+        Returns
+        -------
+        (N,) bool
+            Whether a point is on the right.
+        """
+        right: BoolArray = self.frame.to_chest(grid_mm)[..., 2] < self.midline
+        return right
+
+    def lobes_at(self, grid_mm: FloatArray) -> LabelArray:
+        """Tell in which lobe grid points lie, as if they were in the lungs.
+
+        Parameters
+        ----------
+        grid_mm : (N, 3) float
+            Grid points in mm.
+
+        Returns
+        -------
+        (N,) uint8
+            1 RUL, 2 RML, 3 RLL, 4 LUL, 5 LLL.
+        """
+        above = tuple(self.sample(field, grid_mm) for field in self.fissure_mm)
+        return label_lobes(above, self.is_right(grid_mm))
+
     def fissure_offset_mm(self, grid_mm: FloatArray) -> FloatArray:
         """Measure the distance of points inside the lungs to the nearest fissure of their lung.
 
@@ -238,76 +194,128 @@ class Chest:
         (N,) float
             Distances in mm, as if the fissures were complete.
         """
-        z, y, x = (np.asarray(grid_mm) - self.origin_mm).T / self.scale
-        heights = tuple(fissure.height(y, x) for fissure in self.fissures)
-        nearest = np.full(len(z), np.inf)
-        for number, fissure in enumerate(self.fissures):
-            here = fissure_present(heights, number, z, x)
-            distance = np.abs(z - heights[number]) * fissure.tilt(y, x) * self.scale
-            nearest = np.where(here, np.minimum(nearest, distance), nearest)
+        above = tuple(self.sample(field, grid_mm) for field in self.fissure_mm)
+        right = self.is_right(grid_mm)
+        distances = [
+            np.where(fissure_present(above, number, right), np.abs(offset), np.inf)
+            for number, offset in enumerate(above)
+        ]
+        nearest: FloatArray = np.minimum.reduce(distances)
         return nearest
 
-    def lobes_at(self, grid_mm: FloatArray) -> LabelArray:
-        """Tell the lobe of points inside the lungs.
 
-        Parameters
-        ----------
-        grid_mm : (N, 3) float
-            Grid points in mm.
-
-        Returns
-        -------
-        (N,) uint8
-            1 RUL, 2 RML, 3 RLL, 4 LUL, 5 LLL.
-        """
-        z, y, x = (np.asarray(grid_mm) - self.origin_mm).T / self.scale
-        return label_lobes(tuple(f.height(y, x) for f in self.fissures), z, x)
-
-
-def make_chest(
-    shape: tuple[int, int, int],
-    spacing_mm: tuple[float, float, float],
-    scale: float,
-    rng: np.random.Generator,
-) -> Chest:
-    """Build a chest in the middle of a field of view.
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """All that is random in a chest and must be the same in every scan of a patient.
 
     Parameters
     ----------
-    shape : (3,) int
-        Voxels of the phantom along z, y and x.
-    spacing_mm : (3,) float
-        Their size in mm.
-    scale : float
-        Size of the chest as a part of an adult's.
-    rng : numpy.random.Generator
-        Source of randomness.
+    fissures : tuple of three Fissure
+        Right oblique, right horizontal, left oblique.
+    gaps, rind, glass : Waves
+        Where fissures are missing, a rind is thick, ground glass lies.
+    seed : int
+        Of the mottles of body and lung.
+    """
+
+    fissures: tuple[Fissure, Fissure, Fissure]
+    gaps: Waves
+    rind: Waves
+    glass: Waves
+    seed: int
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Plan:
+        """Draw the plan of a patient.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of randomness.
+
+        Returns
+        -------
+        Plan
+            The plan.
+        """
+        lengths_mm = ((45.0, 110.0), (40.0, 140.0), (35.0, 90.0))
+        gaps, rind, glass = (Waves.draw(lengths, rng) for lengths in lengths_mm)
+        return cls(make_fissures(rng), gaps, rind, glass, int(rng.integers(2**62)))
+
+
+def make_chest(spec: PhantomSpec, plan: Plan) -> Chest:
+    """Make the coarse chest that a phantom's grid looks at.
+
+    Parameters
+    ----------
+    spec : PhantomSpec
+        Grid, patient and disease.
+    plan : Plan
+        What is random in the patient.
 
     Returns
     -------
     Chest
         Coarse fields with a step of 1.6 mm.
     """
-    step_mm = 1.6
-    field_mm = (np.array(shape) - 1) * spacing_mm
-    origin_mm = field_mm / 2 - np.array([122.0, 6.0, 0.0]) * scale
-    coarse = np.ceil(field_mm / step_mm).astype(int) + 2
-    z, y, x = (
-        (np.arange(n, dtype=np.float32) * np.float32(step_mm) - np.float32(o)) / np.float32(scale)
-        for n, o in zip(coarse, origin_mm, strict=True)
+    frame = Frame.of(spec)
+    field_mm = (np.array(spec.scanner.shape) - 1) * spec.scanner.spacing_mm
+    nz, ny, nx = (np.arange(np.ceil(n / STEP_MM) + 2) * STEP_MM for n in field_mm)
+    z, y, x = frame.axes((nz, ny, nx))
+    body_rng, lung_rng = np.random.default_rng(plan.seed).spawn(2)
+    build = _build(spec.disease)
+    pleural_mm = _distance((lungs(z, y, x, build) * spec.chest_scale).astype(np.float32))
+    right = np.broadcast_to(x < build.midline, pleural_mm.shape)
+    depth_mm = _without_rind(pleural_mm, right, spec.disease, plan.rind.at(z, y, x))
+    above = tuple(
+        _distance(np.asarray(z - fissure.height(y, x), np.float32)) for fissure in plan.fissures
     )
-    z, y, x = z[:, None, None], y[None, :, None], x[None, None, :]
-    depth = _without_islands((lungs(z, y, x) * scale).astype(np.float32))
+    glass = _ground_glass(plan.glass.at(z, y, x), spec.disease)
+    body_hu, body_labels = paint_body(
+        z, y, x, build, body_rng, table=spec.chest.table, arms=spec.chest.arms
+    )
+    texture_hu = _parenchyma_hu(pleural_mm.shape, y, spec.chest.breath, lung_rng)
+    if glass is not None:
+        texture_hu += np.float32(spec.disease.ground_glass_hu) * glass
     return Chest(
-        scale,
-        origin_mm,
-        step_mm,
-        depth,
-        body_hu(z, y, x, rng),
-        _parenchyma_hu(depth, y, step_mm, rng),
-        smooth_noise(depth.shape, 14.0 * scale / step_mm, rng),
-        make_fissures(rng),
+        scale=spec.chest_scale,
+        frame=frame,
+        step_mm=STEP_MM,
+        pleural_mm=pleural_mm,
+        depth_mm=depth_mm,
+        body_hu=body_hu,
+        body_labels=body_labels,
+        texture_hu=texture_hu,
+        ground_glass=glass,
+        consolidation_mm=_consolidation(above, right, spec.disease),
+        missing=(
+            plan.gaps.at(z, y, x) - np.float32(plan.gaps.share_above(_GAP_SHARE))
+            if spec.chest.incomplete_fissures
+            else None
+        ),
+        fissure_mm=(above[0], above[1], above[2]),
+        midline=build.midline,
     )
+
+
+def _build(disease: DiseaseSpec) -> Build:
+    """Shift and lift where a lung is encased and has shrunken."""
+    shift, lift = _SHIFT_MM * disease.volume_loss, _LIFT_MM * disease.volume_loss
+    if disease.encased_lung == "left":
+        return Build(shift_mm=shift, lift_left_mm=lift)
+    if disease.encased_lung == "right":
+        return Build(shift_mm=-shift, lift_right_mm=lift)
+    return Build()
+
+
+def _distance(field: FloatArray) -> FloatArray:
+    """Turn a field into a signed distance that is true near its zero; islands are pushed under.
+
+    A field of one body only (a fissure's sides are both large) keeps its sign everywhere.
+    """
+    kept = _without_islands(field)
+    distance: FloatArray = kept / gradient_length(kept, STEP_MM)
+    return distance
 
 
 def _without_islands(depth_mm: FloatArray) -> FloatArray:
@@ -315,16 +323,50 @@ def _without_islands(depth_mm: FloatArray) -> FloatArray:
     labels = cc3d.connected_components(depth_mm > 0, connectivity=6)
     sizes = np.bincount(labels.reshape(-1))
     sizes[0] = 0
-    island = (sizes > 0) & (sizes < 0.1 * sizes.max())
+    island = (sizes > 0) & (sizes < _ISLAND * sizes.max())
     return np.where(island[labels], np.float32(-0.5), depth_mm)
 
 
+def _without_rind(
+    pleural_mm: FloatArray, right: BoolArray, disease: DiseaseSpec, uneven: FloatArray
+) -> FloatArray:
+    """Depth inside the lung that a rind has left."""
+    if disease.encased_lung == "none":
+        return pleural_mm
+    thick = np.maximum(1.0 + _RIND_UNEVEN * uneven, _RIND_LEAST) * np.float32(disease.rind_mm)
+    # The field is a true distance near the pleura only: deeper it is measured on the grid.
+    grid_mm = edt.edt(pleural_mm > 0, anisotropy=(STEP_MM,) * 3, parallel=1)
+    deep_mm = np.where(pleural_mm > 2 * STEP_MM, grid_mm - np.float32(0.5 * STEP_MM), pleural_mm)
+    encased = right == (disease.encased_lung == "right")
+    lung = np.where(encased, deep_mm - thick, pleural_mm).astype(np.float32)
+    return _without_islands(lung)
+
+
+def _ground_glass(field: FloatArray, disease: DiseaseSpec) -> FloatArray | None:
+    """Share of ground glass: patches with soft borders that fill the part asked for."""
+    if not disease.ground_glass_share:
+        return None
+    level = np.quantile(field, 1.0 - disease.ground_glass_share)
+    glass: FloatArray = np.clip(0.5 + 3.0 * (field - np.float32(level)), 0.0, 1.0)
+    return glass.astype(np.float32)
+
+
+def _consolidation(
+    above: tuple[FloatArray, ...], right: BoolArray, disease: DiseaseSpec
+) -> FloatArray | None:
+    """Depth inside the consolidated lobe, where there is one."""
+    if disease.consolidated_lobe == "none":
+        return None
+    return depth_in_lobe(above, right, 1 + LOBES.index(disease.consolidated_lobe))
+
+
 def _parenchyma_hu(
-    depth_mm: FloatArray, y: FloatArray, step_mm: float, rng: np.random.Generator
+    shape: tuple[int, ...], y: FloatArray, breath: float, rng: np.random.Generator
 ) -> FloatArray:
     """Lung without visible vessels: denser towards the back, mottled like lobules and acini."""
-    hu = np.full(depth_mm.shape, -866.0, np.float32)
-    hu += 0.22 * y
+    # Breathed out, the same tissue holds less air.
+    dense = _AIR_HU + (_LUNG_HU - _AIR_HU) / breath
+    hu = np.full(shape, dense, np.float32) + np.float32(0.22) * y
     for sigma_mm, sd_hu in ((1.2, 26.0), (5.0, 12.0), (18.0, 10.0)):
-        hu += sd_hu * smooth_noise(depth_mm.shape, sigma_mm / step_mm, rng)
+        hu += np.float32(sd_hu) * smooth_noise(shape, sigma_mm / STEP_MM, rng)
     return hu

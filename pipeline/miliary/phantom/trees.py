@@ -1,133 +1,51 @@
-"""Arteries, veins and airways: trees that fill the lobes, with radii by Murray's law.
+"""Arteries, veins and airways of both lungs: three trees that do not touch.
 
-Growth is the volume-filling branching of Tawhai, Pullan and Hunter (Ann Biomed Eng 2000;
-28:793-802): every branch heads for the centre of the points it has to supply, which are then
-divided between its daughters, until one point is left. Here all branches of a generation grow
-at once, and the dividing plane is drawn unevenly, so that twigs leave large vessels sideways.
+Arteries run through the middles of the lobules and end inside them, bronchi run beside arteries,
+veins run in the septa between lobules. Radii follow Murray's law.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.arrays import AnyArray, FloatArray, IntArray
 from miliary.phantom.chest import CARINA, HILUM, TRACHEA_TOP, Chest
+from miliary.phantom.growth import Tree, grow, settle, with_radii
+from miliary.phantom.lobules import Lobules
+from miliary.phantom.tubes import Curves, Tubes, bend
+from miliary.phantom.untangle import keep_inside, untangle
 
-#: Exponent of Murray's law: the cubes of the daughters' radii add up to the parent's.
-MURRAY = 3.0
-
-#: Part of the way to the centre of its points that a branch goes before it divides; Tawhai's
-#: 0.4 makes the trunks of whole lobes too long.
-_ADVANCE = 0.35
-
-#: Part of a branch's direction that it keeps from its parent.
-_INERTIA = 0.3
-
-#: Weight of the points' spread along a branch, where they are divided: less than 1, so that
-#: daughters part sideways, more than 0, so that twigs leave along a trunk.
-_ALONG = 0.55
-
-#: Relative spread of the calibre along a branch, and its mean over the three pieces: found by
-#: trial so that the phantom has as many blob-like maxima as real lungs
-#: (tests/phantom/test_hardness.py).
-_UNEVEN = 0.13
-_FLARE = np.array([1.06, 0.96, 0.98])
+if TYPE_CHECKING:
+    from miliary.phantom.spec import ChestSpec
 
 #: Smallest artery, in mm radius, whose bronchus is drawn: below it the wall is not seen on CT.
 _SMALLEST_BRONCHUS_MM = 0.9
 
+#: Lumen of a bronchus as a part of its artery, and its wall's thickness: least, and a part of
+#: the artery's radius.
+_LUMEN, _LEAST_WALL_MM, _WALL = 0.85, 0.25, 0.12
 
-@dataclass(frozen=True, eq=False)
-class Tree:
-    """Straight branches, each after its parent.
+#: Where trees may touch each other: that near to a hilum, in mm at adult size.
+_HILUM_MM = 10.0
 
-    Parameters
-    ----------
-    start_mm, end_mm : (B, 3) float
-        Grid points `(z, y, x)` in mm.
-    radius_mm : (B,) float
-        Radius of the branch.
-    parent : (B,) int
-        Row of the parent, -1 at a root.
-    supplied : (B,) int
-        Tips that hang on the branch.
-    lobe : (B,) uint8
-        Lobe that it supplies.
-    """
+#: Part of the way from a lobule's middle to its border on which arteries end.
+_WITHIN = 0.85
 
-    start_mm: FloatArray
-    end_mm: FloatArray
-    radius_mm: FloatArray
-    parent: IntArray
-    supplied: IntArray
-    lobe: AnyArray
+#: Depth under the pleura in mm where most arteries end, and most veins that do not reach it.
+_BARE_MM = 3.0
 
-    def __len__(self) -> int:
-        return len(self.parent)
+#: Part of the arteries and of the veins that come nearer to the pleura.
+_SUBPLEURAL = (0.1, 0.4)
 
-    @classmethod
-    def join(cls, parts: list[Tree]) -> Tree:
-        """Put tables of branches one after the other.
+#: Rounds of `settle`.
+_SETTLED = 2
 
-        Parameters
-        ----------
-        parts : list of Tree
-            The tables; `parent` already counts rows of the whole.
-
-        Returns
-        -------
-        Tree
-            All their rows.
-        """
-        if not parts:
-            none = np.empty(0, np.intp)
-            return cls(np.empty((0, 3)), np.empty((0, 3)), np.empty(0), none, none, none)
-        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
-
-    @property
-    def tips(self) -> BoolArray:
-        """Whether a branch has no daughters."""
-        tips = np.ones(len(self), bool)
-        tips[self.parent[self.parent >= 0]] = False
-        return tips
-
-
-@dataclass(frozen=True, eq=False)
-class Tubes:
-    """Capsules to draw, one row each.
-
-    Parameters
-    ----------
-    start_mm, end_mm : (N, 3) float
-        Ends of the axes, grid points `(z, y, x)` in mm.
-    radius_mm : (N,) float
-        Radii.
-    """
-
-    start_mm: FloatArray
-    end_mm: FloatArray
-    radius_mm: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.radius_mm)
-
-    @classmethod
-    def join(cls, *parts: Tubes) -> Tubes:
-        """Put tables of tubes one after the other.
-
-        Parameters
-        ----------
-        *parts : Tubes
-            The tables.
-
-        Returns
-        -------
-        Tubes
-            All their rows.
-        """
-        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+#: Where the vessels of a lobe begin, from its hilum: (z, y) in mm at adult size, lobes 1 to 5.
+_ARTERY_ROOT = np.array([[8.0, -4.0], [-2.0, -6.0], [-8.0, 4.0], [9.0, 1.0], [-6.0, 7.0]])
+_VEIN_ROOT = np.array([[-4.0, -13.0], [-9.0, -13.0], [-24.0, -2.0], [-3.0, -13.0], [-22.0, 0.0]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,210 +70,202 @@ class Trees:
     wall: Tubes
 
 
-def grow_trees(
-    chest: Chest, tip_spacing_mm: float, tip_radius_mm: float, rng: np.random.Generator
-) -> Trees:
+def grow_trees(chest: Chest, lobules: Lobules, spec: ChestSpec, rng: np.random.Generator) -> Trees:
     """Grow both vessel trees and the bronchi into the lungs of a chest.
 
     Parameters
     ----------
     chest : Chest
         The lungs to fill.
-    tip_spacing_mm : float
-        Distance between the tips of one tree in mm.
-    tip_radius_mm : float
-        Radius of the last branches in mm.
+    lobules : Lobules
+        Their lobules.
+    spec : ChestSpec
+        Spacing and radius of the tips.
     rng : numpy.random.Generator
         Source of randomness.
 
     Returns
     -------
     Trees
-        The arteries' tips lie on a jittered lattice, the veins' in the gaps of it.
+        No two of them cut each other, but at the hila.
     """
-    seeds = [_lattice(chest, tip_spacing_mm, shift, rng) for shift in (0.0, 0.5)]
-    above, beside = chest.scale * np.array([[7.0, -3.0, 0.0], [-8.0, -5.0, 0.0]])
-    arteries = _grow_lobes(chest, seeds[0], above, tip_radius_mm, rng)
-    veins = _grow_lobes(chest, seeds[1], beside, tip_radius_mm, rng)
-    lumen, wall = _airways(chest, arteries)
-    return Trees(arteries, veins, bend(arteries, rng), bend(veins, rng), lumen, wall)
+    tips, cell = _artery_tips(chest, lobules, spec.vessel_tip_spacing_mm, rng)
+    lobe = lobules.lobe[cell]
+    radius = spec.vessel_tip_radius_mm
+    arteries = _grow_lobes(chest, tips, lobe, cell, _ARTERY_ROOT, radius, rng)
+    tips, lobe = _vein_tips(chest, lobules, spec.vessel_tip_spacing_mm, rng)
+    veins = _grow_lobes(chest, tips, lobe, None, _VEIN_ROOT, radius, rng)
+    hila = np.array([chest.to_grid(np.array(HILUM[side])) for side in ("right", "left")])
+    free = (hila, _HILUM_MM * chest.scale)
+    trunk_lumen, trunk_wall = _trunk(chest)
+    artery_curves = untangle(keep_inside(bend(arteries, rng), chest, *free), trunk_wall, *free)
+    walls, lumen_mm = _bronchi(chest, arteries, artery_curves)
+    walls = untangle(walls, artery_curves.tubes, *free)
+    still = Tubes.join(artery_curves.tubes, walls.tubes, trunk_wall)
+    vein_curves = untangle(keep_inside(bend(veins, rng), chest, *free), still, *free)
+    lumen = replace(walls, radius_mm=np.minimum(lumen_mm, walls.radius_mm - 0.1))
+    return Trees(
+        _as_drawn(arteries, artery_curves),
+        _as_drawn(veins, vein_curves),
+        artery_curves.tubes,
+        vein_curves.tubes,
+        Tubes.join(trunk_lumen, lumen.tubes),
+        Tubes.join(trunk_wall, walls.tubes),
+    )
 
 
-def _lattice(chest: Chest, spacing_mm: float, shift: float, rng: np.random.Generator) -> FloatArray:
-    """Jittered lattice points inside the lungs: even like lobules, without their order."""
-    shape_mm = np.array(chest.depth_mm.shape) * chest.step_mm
-    axes = [(np.arange(int(n / spacing_mm) + 1) + shift) * spacing_mm for n in shape_mm]
+def _as_drawn(tree: Tree, curves: Curves) -> Tree:
+    """The tree with its nodes where its curves end."""
+    end = curves.points_mm[: len(tree)]
+    start = np.where((tree.parent >= 0)[:, None], end[tree.parent], tree.start_mm)
+    return replace(tree, start_mm=start, end_mm=end)
+
+
+def _lattice(
+    chest: Chest, spacing_mm: float, shift: float, subpleural: float, rng: np.random.Generator
+) -> FloatArray:
+    """Jittered lattice points inside the lungs, one for every cube of the spacing."""
+    depth = chest.depth_mm
+    volume = np.count_nonzero(depth > 0)
+    bare = volume - np.count_nonzero(depth > _BARE_MM)
+    # What the outermost millimetres lack of points is made up for in the rest.
+    share = 1 - (1 - subpleural) * bare / max(volume, 1)
+    step = spacing_mm * max(share, 0.3) ** (1 / 3)
+    shape_mm = np.array(depth.shape) * chest.step_mm
+    axes = [(np.arange(int(n / step) + 1) + shift) * step for n in shape_mm]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
-    points = points + rng.uniform(-0.36, 0.36, points.shape) * spacing_mm
-    # The outermost millimetres of a lung hold no vessel that CT shows, but for some that reach
-    # the pleura, veins above all.
-    margin_mm = np.where(rng.random(len(points)) < 0.15 + 0.25 * shift, 0.4, 2.5)
-    inside: FloatArray = points[chest.sample(chest.depth_mm, points) > margin_mm]
+    points = points + rng.uniform(-0.36, 0.36, points.shape) * step
+    margin_mm = np.where(rng.random(len(points)) < subpleural, 0.4, _BARE_MM)
+    inside: FloatArray = points[chest.sample(depth, points) > margin_mm]
     return inside
+
+
+def _artery_tips(
+    chest: Chest, lobules: Lobules, spacing_mm: float, rng: np.random.Generator
+) -> tuple[FloatArray, IntArray]:
+    """Points inside the lobules, and the lobules; one at least for every lobule."""
+    points = _lattice(chest, spacing_mm, 0.0, _SUBPLEURAL[0], rng)
+    lobe = chest.lobes_at(points)
+    row = lobules.nearest(points, lobe, 1)[1][:, 0]
+    points, lobe, row = points[row >= 0], lobe[row >= 0], row[row >= 0]
+    middle = lobules.seeds_mm[row]
+    points = middle + _WITHIN * (points - middle)
+    stays = (chest.lobes_at(points) == lobe) & (chest.sample(chest.depth_mm, points) > 0.4)
+    lonely = np.setdiff1d(np.arange(len(lobules)), row[stays])
+    lonely = lonely[chest.sample(chest.depth_mm, lobules.seeds_mm[lonely]) > 0]
+    return (
+        np.concatenate([points[stays], lobules.seeds_mm[lonely]]),
+        np.concatenate([row[stays], lonely]),
+    )
+
+
+def _vein_tips(
+    chest: Chest, lobules: Lobules, spacing_mm: float, rng: np.random.Generator
+) -> tuple[FloatArray, AnyArray]:
+    """Points on the septa, and their lobes."""
+    points = _lattice(chest, spacing_mm, 0.5, _SUBPLEURAL[1], rng)
+    lobe = chest.lobes_at(points)
+    moved = lobules.to_septum(points, lobe)
+    stays = (chest.lobes_at(moved) == lobe) & (chest.sample(chest.depth_mm, moved) > 0.4)
+    return np.where(stays[:, None], moved, points), lobe
 
 
 def _grow_lobes(
     chest: Chest,
-    seeds_mm: FloatArray,
-    offset_mm: FloatArray,
+    tips_mm: FloatArray,
+    lobe: AnyArray,
+    cell: IntArray | None,
+    root: FloatArray,
     tip_radius_mm: float,
     rng: np.random.Generator,
 ) -> Tree:
-    """Grow a tree for every lobe from its hilum, and set the radii."""
-    lobe = chest.lobes_at(seeds_mm)
-    roots, heading = np.zeros((6, 3)), np.zeros((6, 3))
-    for number in range(1, 6):
-        hilum = np.array(HILUM["right" if number <= 3 else "left"])
-        roots[number] = chest.to_grid(hilum) + offset_mm
-        heading[number] = (0.0, 0.0, np.sign(hilum[2]))
-    tree = grow(seeds_mm, lobe, roots, heading, rng)
-    return replace(tree, radius_mm=tip_radius_mm * tree.supplied ** (1.0 / MURRAY))
+    """Grow a tree for every lobe from its hilum, with radii."""
+    side = np.array([HILUM[_side(number)] for number in range(1, 6)])
+    begin = np.zeros((6, 3))
+    begin[1:] = chest.to_grid(side + np.column_stack([root, np.zeros(5)]))
+    heading = np.zeros((6, 3))
+    heading[1:] = chest.to_grid(np.sign(side) * [0.0, 0.0, 1.0]) - chest.to_grid(np.zeros(3))
+    heading[1:] /= np.linalg.norm(heading[1:], axis=1, keepdims=True)
+    tree = grow(tips_mm, lobe, begin, heading, rng, cell=cell)
+    return settle(with_radii(tree, tip_radius_mm), _SETTLED)
 
 
-def grow(
-    seeds_mm: FloatArray,
-    group: IntArray,
-    roots_mm: FloatArray,
-    heading: FloatArray,
-    rng: np.random.Generator,
-) -> Tree:
-    """Grow one tree for every group of points, all of them a generation at a time.
+def _bronchi(chest: Chest, arteries: Tree, curves: Curves) -> tuple[Curves, FloatArray]:
+    """Outer surface of the bronchi beside the arteries, and the radii of their lumen.
 
-    Parameters
-    ----------
-    seeds_mm : (S, 3) float
-        Points to reach.
-    group : (S,) int
-        Which root supplies a point.
-    roots_mm : (G, 3) float
-        Where the trees begin.
-    heading : (G, 3) float
-        Directions in which they begin.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    Tree
-        Its tips are the points; the radii are 0.
+    At a fork the bronchus lies on the side from which the fork is seen flat, so that its own
+    fork cuts none of the arteries.
     """
-    levels: list[Tree] = []
-    owner = np.asarray(group)
-    chosen = np.arange(len(seeds_mm))
-    start, toward = roots_mm, heading
-    parent, lobe = np.full(len(roots_mm), -1), np.arange(len(roots_mm))
-    n_done = 0
-    while len(chosen):
-        present, owner = np.unique(owner, return_inverse=True)
-        start, toward, parent, lobe = (
-            start[present],
-            toward[present],
-            parent[present],
-            lobe[present],
-        )
-        count, centre, axis = _territories(seeds_mm[chosen], owner, start, rng)
-        way = centre - start
-        straight = way + _INERTIA * toward * np.linalg.norm(way, axis=1, keepdims=True)
-        single = count == 1
-        end = np.where(single[:, None], centre, start + _ADVANCE * straight)
-        levels.append(Tree(start, end, np.zeros(len(start)), parent, count, lobe))
-        rows = n_done + np.arange(len(present))
-        n_done += len(present)
-        offset = np.einsum("sk,sk->s", seeds_mm[chosen] - centre[owner], axis[owner])
-        spread = np.sqrt(np.bincount(owner, offset**2, len(present)) / count)
-        limit = spread * rng.uniform(-0.8, 0.8, len(present))
-        second = _never_empty(offset > limit[owner], offset, owner, len(present))
-        more = ~single[owner]
-        chosen, owner = chosen[more], 2 * owner[more] + second[more]
-        length = np.linalg.norm(end - start, axis=1, keepdims=True)
-        toward = np.repeat((end - start) / np.maximum(length, 1e-9), 2, axis=0)
-        start, parent, lobe = np.repeat(end, 2, axis=0), np.repeat(rows, 2), np.repeat(lobe, 2)
-    return Tree.join(levels)
-
-
-def _territories(
-    points: FloatArray, owner: IntArray, start: FloatArray, rng: np.random.Generator
-) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Count, centre and an axis of spread, a little turned at random, of each owner's points."""
-    n = len(start)
-    count = np.bincount(owner, minlength=n)
-    centre = np.stack([np.bincount(owner, p, n) for p in points.T], 1) / count[:, None]
-    way = centre - start
-    way /= np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-9)
-    rest = points - centre[owner]
-    along = np.einsum("sk,sk->s", rest, way[owner])
-    rest -= (1 - _ALONG) * along[:, None] * way[owner]
-    covariance = np.empty((n, 3, 3))
-    for i in range(3):
-        for j in range(3):
-            covariance[:, i, j] = np.bincount(owner, rest[:, i] * rest[:, j], n) / count
-    axis = np.linalg.eigh(covariance)[1][:, :, 2]
-    axis = axis + 0.25 * rng.standard_normal((n, 3))
-    return count, centre, axis / np.linalg.norm(axis, axis=1, keepdims=True)
-
-
-def _never_empty(second: BoolArray, offset: FloatArray, owner: IntArray, n: int) -> BoolArray:
-    """Give both daughters at least one point: else a branch would go on without dividing."""
-    taken = np.bincount(owner, second, n)
-    count = np.bincount(owner, minlength=n)
-    halved = (taken == 0) | (taken == count)
-    order = np.lexsort((offset, owner))
-    rank = np.empty(len(owner), np.intp)
-    rank[order] = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    return np.where(halved[owner], rank >= count[owner] // 2, second)
-
-
-def bend(tree: Tree, rng: np.random.Generator) -> Tubes:
-    """Draw branches as curves that leave their parents smoothly.
-
-    Parameters
-    ----------
-    tree : Tree
-        The branches.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    Tubes
-        Three pieces a branch, along a quadratic curve.
-    """
-    way = tree.end_mm - tree.start_mm
-    length = np.linalg.norm(way, axis=1, keepdims=True)
-    before = np.where((tree.parent >= 0)[:, None], way[tree.parent], way) if len(tree) else way
-    along = before / np.maximum(np.linalg.norm(before, axis=1, keepdims=True), 1e-9)
-    control = tree.start_mm + 0.5 * way + 0.08 * length * (along + rng.normal(0, 0.5, way.shape))
-    steps = np.linspace(0.0, 1.0, 4)[:, None, None]
-    curve = (
-        (1 - steps) ** 2 * tree.start_mm
-        + 2 * steps * (1 - steps) * control
-        + steps**2 * tree.end_mm
-    )
-    # Real vessels are neither round nor even; they are widest where they part.
-    uneven = np.exp(rng.normal(0.0, _UNEVEN, (3, len(tree)))) * _FLARE[:, None]
-    radius_mm = (tree.radius_mm * uneven).reshape(-1)
-    return Tubes(curve[:-1].reshape(-1, 3), curve[1:].reshape(-1, 3), radius_mm)
-
-
-def _airways(chest: Chest, arteries: Tree) -> tuple[Tubes, Tubes]:
-    """Lumen and outer surface of the bronchi beside the arteries, the trachea and its branches."""
     shown = arteries.radius_mm > _SMALLEST_BRONCHUS_MM
-    lumen_mm, wall_mm = 0.85 * arteries.radius_mm, 0.25 + 0.12 * arteries.radius_mm
-    way = arteries.end_mm - arteries.start_mm
-    aside = np.cross(way, np.array([0.35, 0.2, 1.0]))
-    aside /= np.maximum(np.linalg.norm(aside, axis=1, keepdims=True), 1e-9)
-    end = arteries.end_mm + aside * (arteries.radius_mm + lumen_mm + wall_mm)[:, None]
-    root = np.array([chest.to_grid(np.array(HILUM[_side(lobe)])) for lobe in arteries.lobe])
-    start = np.where((arteries.parent >= 0)[:, None], end[arteries.parent], root.reshape(-1, 3))
-    bronchi = [Tubes(start[shown], end[shown], r[shown]) for r in (lumen_mm, lumen_mm + wall_mm)]
+    lumen_mm = _LUMEN * arteries.radius_mm
+    wall_mm = lumen_mm + _LEAST_WALL_MM + _WALL * arteries.radius_mm
+    aside = _fork_sides(arteries)
+    before = np.where(arteries.parent >= 0, arteries.parent, np.arange(len(arteries)))
+    n_roots = np.count_nonzero(arteries.parent < 0)
+    n_ends = len(arteries) + n_roots
+    rows = np.flatnonzero(shown[curves.branch])
+    branch = curves.branch[rows]
+    points = curves.points_mm.copy()
+    reach = 1.1 * (arteries.radius_mm + wall_mm) + 0.2
+    ends = np.flatnonzero(shown)
+    points[ends] += aside[ends] * reach[ends, None]
+    inner = curves.first[rows] >= n_ends
+    at, of = curves.first[rows][inner], branch[inner]
+    part = _part_of_way(curves, rows)[inner, None]
+    side = (1 - part) * aside[before[of]] + part * aside[of]
+    along = curves.points_mm[curves.last[rows][inner]] - curves.points_mm[at]
+    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+    side -= np.einsum("kc,kc->k", side, along)[:, None] * along
+    side /= np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-9)
+    points[at] += side * reach[of, None]
+    roots = np.flatnonzero(arteries.parent < 0)
+    hila = [chest.to_grid(np.array(HILUM[_side(lobe)])) for lobe in arteries.lobe[roots]]
+    points[len(arteries) : n_ends] = np.array(hila).reshape(-1, 3)
+    walls = Curves(
+        points, curves.first[rows], curves.last[rows], wall_mm[branch], branch, curves.lobe, curves.fixed
+    )
+    return walls, lumen_mm[branch]
+
+
+def _part_of_way(curves: Curves, rows: IntArray) -> FloatArray:
+    """Where along its branch a piece begins, 0 to 1; the pieces of a branch stand together."""
+    branch = curves.branch[rows]
+    begin = np.searchsorted(branch, branch, side="left")
+    count = np.searchsorted(branch, branch, side="right") - begin
+    part: FloatArray = (np.arange(len(rows)) - begin) / np.maximum(count, 1)
+    return part
+
+
+def _fork_sides(tree: Tree) -> FloatArray:
+    """Unit vectors (B, 3) upright on the forks at the branches' ends, the same way as before."""
+    way = tree.end_mm - tree.start_mm
+    way /= np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-9)
+    child = np.flatnonzero(tree.parent >= 0)
+    first, last = np.full(len(tree), -1), np.full(len(tree), -1)
+    first[tree.parent[child[::-1]]], last[tree.parent[child]] = child[::-1], child
+    upright = np.cross(way[first], way[last])
+    flat = np.linalg.norm(upright, axis=1) < 1e-3
+    upright[flat | (first < 0)] = np.cross(way, [0.35, 0.2, 1.0])[flat | (first < 0)]
+    upright /= np.maximum(np.linalg.norm(upright, axis=1, keepdims=True), 1e-9)
+    # Parents stand before daughters: a generation at a time, each on the side of its parent.
+    sign = np.ones(len(tree))
+    level = np.flatnonzero(tree.parent < 0)
+    while len(level):
+        before = tree.parent[level]
+        same = np.einsum("kc,kc->k", upright[before], upright[level]) * sign[before]
+        sign[level] = np.where((before >= 0) & (same < 0), -1.0, 1.0)
+        level = child[np.isin(tree.parent[child], level)]
+    side: FloatArray = upright * sign[:, None]
+    return side
+
+
+def _trunk(chest: Chest) -> tuple[Tubes, Tubes]:
+    """Lumen and outer surface of the trachea and the main bronchi."""
     carina, top = chest.to_grid(np.array(CARINA)), chest.to_grid(np.array(TRACHEA_TOP))
     hila = [chest.to_grid(np.array(HILUM[side])) for side in ("right", "left")]
     starts, ends = np.array([top, carina, carina]), np.array([carina, *hila])
     lumen, wall = (np.array([8.5, 6.5, 5.8]) * chest.scale + extra for extra in (0.0, 1.2))
-    return (
-        Tubes.join(Tubes(starts, ends, lumen), bronchi[0]),
-        Tubes.join(Tubes(starts, ends, wall), bronchi[1]),
-    )
+    return Tubes(starts, ends, lumen), Tubes(starts, ends, wall)
 
 
 def _side(lobe: int) -> str:
