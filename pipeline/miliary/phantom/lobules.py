@@ -65,9 +65,7 @@ class Lobules:
         rows = {number: np.flatnonzero(self.lobe == number) for number in LOBES}
         return {number: (r, cKDTree(self.seeds_mm[r])) for number, r in rows.items() if len(r)}
 
-    def nearest(
-        self, points_mm: FloatArray, lobe: AnyArray, k: int
-    ) -> tuple[FloatArray, IntArray]:
+    def nearest(self, points_mm: FloatArray, lobe: AnyArray, k: int) -> tuple[FloatArray, IntArray]:
         """Find the nearest seeds of the same lobe.
 
         Parameters
@@ -111,7 +109,7 @@ class Lobules:
         """
         points, lobe = np.asarray(points_mm, float).reshape(-1, 3), np.asarray(lobe)
         distance, row = self.nearest(points, lobe, _NEAR)
-        face = _face_mm(distance, row, self.seeds_mm).min(axis=1, initial=np.inf)
+        face: FloatArray = _face_mm(distance, row, self.seeds_mm).min(axis=1, initial=np.inf)
         # A seed at distance d has its face no nearer than half of what d is longer than the
         # distance of the own seed: often more seeds cannot matter.
         gap = np.where(np.isfinite(distance[:, -1]), distance[:, -1] - distance[:, 0], np.inf)
@@ -143,7 +141,7 @@ class Lobules:
         every = np.arange(len(points))
         nearest_mm = face[every, other]
         here = np.flatnonzero(np.isfinite(nearest_mm))
-        moved = points.copy()
+        moved: FloatArray = points.copy()
         way = self.seeds_mm[row[here, other[here]]] - self.seeds_mm[row[here, 0]]
         way /= np.linalg.norm(way, axis=1, keepdims=True)
         moved[here] += way * nearest_mm[here, None]
@@ -157,9 +155,7 @@ def _face_mm(distance: FloatArray, row: IntArray, seeds_mm: FloatArray) -> Float
     apart = np.linalg.norm(seeds_mm[row] - seeds_mm[row[:, :1]], axis=2)
     squared = np.where(row >= 0, distance, 0.0) ** 2
     face = np.full(distance.shape, np.inf)
-    np.divide(
-        squared - squared[:, :1], 2 * apart, where=(row >= 0) & (apart > 0), out=face
-    )
+    np.divide(squared - squared[:, :1], 2 * apart, where=(row >= 0) & (apart > 0), out=face)
     return face
 
 
@@ -182,7 +178,8 @@ def make_lobules(chest: Chest, lobule_mm: float, rng: np.random.Generator) -> Lo
     """
     inside = np.argwhere(chest.depth_mm > 0) * chest.step_mm
     lobes = chest.lobes_at(inside) if len(inside) else np.empty(0, np.uint8)
-    seeds, names = [np.empty((0, 3))], [np.empty(0, np.uint8)]
+    seeds: list[FloatArray] = [np.empty((0, 3))]
+    names: list[AnyArray] = [np.empty(0, np.uint8)]
     for number in LOBES:
         places = inside[lobes == number]
         if len(places):
@@ -193,9 +190,7 @@ def make_lobules(chest: Chest, lobule_mm: float, rng: np.random.Generator) -> Lo
     return Lobules(np.concatenate(seeds), np.concatenate(names), int(rng.integers(2**63)))
 
 
-def _spread(
-    places: FloatArray, n: int, step_mm: float, rng: np.random.Generator
-) -> FloatArray:
+def _spread(places: FloatArray, n: int, step_mm: float, rng: np.random.Generator) -> FloatArray:
     """Draw n of the places and even them out a little (Lloyd's method)."""
     seeds = rng.permutation(places)[:n] + rng.uniform(-0.3, 0.3, (n, 3)) * step_mm
     # Every other voxel shows the middle of a cell well enough.
@@ -203,7 +198,7 @@ def _spread(
     for _ in range(_RELAXED):
         owner = cKDTree(seeds).query(few)[1]
         count = np.bincount(owner, minlength=n)
-        middle = np.stack([np.bincount(owner, p, n) for p in few.T], 1)
+        middle: FloatArray = np.stack([np.bincount(owner, p, n) for p in few.T], 1)
         middle /= np.maximum(count, 1)[:, None]
         seeds = np.where(count[:, None] > 0, middle, seeds)
     return seeds
@@ -276,7 +271,9 @@ class SeptumField:
         points = np.ascontiguousarray(np.asarray(points_mm, np.float32).T)
         # A block holds the voxels whose indices it divides, half a voxel before the first on.
         block = (points + np.float32(self.block_mm / (2 * _BLOCK))) / np.float32(self.block_mm)
-        z, y, x = (np.clip(b.astype(np.int32), 0, n - 1) for b, n in zip(block, self._shape, strict=True))
+        z, y, x = (
+            np.clip(b.astype(np.int32), 0, n - 1) for b, n in zip(block, self._shape, strict=True)
+        )
         index = (z * np.int32(self._shape[1]) + y) * np.int32(self._shape[2]) + x
         rows = self._kept[self._block_row[lobe, index]].T
         seeds = self._seeds[rows] - points.T

@@ -18,8 +18,8 @@ from miliary.phantom.scene import Images, Scene, render
 from miliary.phantom.site import make_site
 from miliary.phantom.spec import NoduleSpec, PhantomSpec
 from miliary.phantom.trees import Trees, grow_trees
-from miliary.phantom.tubes import Tubes
 from miliary.phantom.truth import Phantom, TrueNodules
+from miliary.phantom.tubes import Tubes
 from miliary.volume import Acquisition, Volume
 
 #: Where the shoulders begin, and over how much height, in chest mm.

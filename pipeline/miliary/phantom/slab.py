@@ -17,8 +17,8 @@ from miliary.phantom.fissures import fissure_present, label_lobes
 from miliary.phantom.lobules import SeptumField
 from miliary.phantom.spec import PhantomSpec
 from miliary.phantom.trees import Trees
-from miliary.phantom.tubes import Tubes
 from miliary.phantom.truth import Tissue
+from miliary.phantom.tubes import Tubes
 
 #: Attenuation in HU.
 _VESSEL_HU, _WALL_HU, _AIR_HU, _SHEET_HU, _CONSOLIDATION_HU, _RIND_HU = (

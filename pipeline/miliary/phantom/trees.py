@@ -28,6 +28,9 @@ _SMALLEST_BRONCHUS_MM = 0.9
 #: the artery's radius.
 _LUMEN, _LEAST_WALL_MM, _WALL = 0.85, 0.25, 0.12
 
+#: Wall that is left where a bronchus had to be made thinner.
+_THINNEST_WALL_MM = 0.1
+
 #: Where trees may touch each other: that near to a hilum, in mm at adult size.
 _HILUM_MM = 10.0
 
@@ -99,11 +102,11 @@ def grow_trees(chest: Chest, lobules: Lobules, spec: ChestSpec, rng: np.random.G
     free = (hila, _HILUM_MM * chest.scale)
     trunk_lumen, trunk_wall = _trunk(chest)
     artery_curves = untangle(keep_inside(bend(arteries, rng), chest, *free), trunk_wall, *free)
-    walls, lumen_mm = _bronchi(chest, arteries, artery_curves)
-    walls = untangle(walls, artery_curves.tubes, *free)
+    walls = untangle(_bronchi(chest, arteries, artery_curves), artery_curves.tubes, *free)
     still = Tubes.join(artery_curves.tubes, walls.tubes, trunk_wall)
     vein_curves = untangle(keep_inside(bend(veins, rng), chest, *free), still, *free)
-    lumen = replace(walls, radius_mm=np.minimum(lumen_mm, walls.radius_mm - 0.1))
+    lumen_mm = _LUMEN * arteries.radius_mm[walls.branch]
+    lumen = replace(walls, radius_mm=np.clip(walls.radius_mm - _THINNEST_WALL_MM, 0, lumen_mm))
     return Trees(
         _as_drawn(arteries, artery_curves),
         _as_drawn(veins, vein_curves),
@@ -126,11 +129,11 @@ def _lattice(
 ) -> FloatArray:
     """Jittered lattice points inside the lungs, one for every cube of the spacing."""
     depth = chest.depth_mm
-    volume = np.count_nonzero(depth > 0)
-    bare = volume - np.count_nonzero(depth > _BARE_MM)
+    volume = int(np.count_nonzero(depth > 0))
+    bare = volume - int(np.count_nonzero(depth > _BARE_MM))
     # What the outermost millimetres lack of points is made up for in the rest.
     share = 1 - (1 - subpleural) * bare / max(volume, 1)
-    step = spacing_mm * max(share, 0.3) ** (1 / 3)
+    step = spacing_mm * float(np.cbrt(max(share, 0.3)))
     shape_mm = np.array(depth.shape) * chest.step_mm
     axes = [(np.arange(int(n / step) + 1) + shift) * step for n in shape_mm]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
@@ -190,15 +193,14 @@ def _grow_lobes(
     return settle(with_radii(tree, tip_radius_mm), _SETTLED)
 
 
-def _bronchi(chest: Chest, arteries: Tree, curves: Curves) -> tuple[Curves, FloatArray]:
-    """Outer surface of the bronchi beside the arteries, and the radii of their lumen.
+def _bronchi(chest: Chest, arteries: Tree, curves: Curves) -> Curves:
+    """Outer surface of the bronchi beside the arteries.
 
     At a fork the bronchus lies on the side from which the fork is seen flat, so that its own
     fork cuts none of the arteries.
     """
     shown = arteries.radius_mm > _SMALLEST_BRONCHUS_MM
-    lumen_mm = _LUMEN * arteries.radius_mm
-    wall_mm = lumen_mm + _LEAST_WALL_MM + _WALL * arteries.radius_mm
+    wall_mm = _LUMEN * arteries.radius_mm + _LEAST_WALL_MM + _WALL * arteries.radius_mm
     aside = _fork_sides(arteries)
     before = np.where(arteries.parent >= 0, arteries.parent, np.arange(len(arteries)))
     n_roots = np.count_nonzero(arteries.parent < 0)
@@ -221,10 +223,14 @@ def _bronchi(chest: Chest, arteries: Tree, curves: Curves) -> tuple[Curves, Floa
     roots = np.flatnonzero(arteries.parent < 0)
     hila = [chest.to_grid(np.array(HILUM[_side(lobe)])) for lobe in arteries.lobe[roots]]
     points[len(arteries) : n_ends] = np.array(hila).reshape(-1, 3)
-    walls = Curves(
-        points, curves.first[rows], curves.last[rows], wall_mm[branch], branch, curves.lobe, curves.fixed
+    return replace(
+        curves,
+        points_mm=points,
+        first=curves.first[rows],
+        last=curves.last[rows],
+        radius_mm=wall_mm[branch],
+        branch=branch,
     )
-    return walls, lumen_mm[branch]
 
 
 def _part_of_way(curves: Curves, rows: IntArray) -> FloatArray:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from miliary.arrays import FloatArray, IntArray
+from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.phantom.growth import Tree
 
 #: Relative spread of the calibre along a branch, and its mean over its thirds: found by trial
 #: so that the phantom has as many blob-like maxima as real lungs
 #: (tests/phantom/test_hardness.py).
-_UNEVEN = 0.13
+_UNEVEN = 0.15
 _FLARE = np.array([1.06, 0.96, 0.98])
 
 #: Pieces of a branch at least, and their length at most, but for the longest branches.
@@ -83,8 +83,8 @@ class Curves:
     last: IntArray
     radius_mm: FloatArray
     branch: IntArray
-    lobe: IntArray
-    fixed: IntArray
+    lobe: AnyArray
+    fixed: BoolArray
 
     def __len__(self) -> int:
         return len(self.radius_mm)

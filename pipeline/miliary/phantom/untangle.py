@@ -28,6 +28,9 @@ _BEYOND_MM = 0.05
 #: Longest move at once.
 _STEP_MM = 1.5
 
+#: Radius below which a tube that cannot be moved is left out: CT does not show it.
+_THINNEST_MM = 0.1
+
 #: Part of a point's move that its neighbours along the tree make too: no kinks.
 _SHARED = 0.35
 
@@ -71,7 +74,7 @@ def untangle(moving: Curves, still: Tubes, free_mm: FloatArray, free_radius_mm: 
     Returns
     -------
     Curves
-        The same tree with other points; the few tubes that still cut are made thinner.
+        The same tree with other points; the few tubes that still cut are made thinner or left out.
     """
     points = moving.points_mm.copy()
     for _ in range(_SEARCHES):
@@ -98,9 +101,8 @@ def near_pairs(first: Tubes, second: Tubes, slack_mm: float) -> tuple[IntArray, 
     first_row, second_row : (K,) int
         Pairs, in an order that depends on the tables only.
     """
-    parts = [[_middle_and_reach(t), t] for t in (first, second)]
     found: list[tuple[IntArray, IntArray]] = [(np.empty(0, np.intp), np.empty(0, np.intp))]
-    (middle_a, reach_a), (middle_b, reach_b) = parts[0][0], parts[1][0]
+    (middle_a, reach_a), (middle_b, reach_b) = (_middle_and_reach(t) for t in (first, second))
     class_a, class_b = (np.searchsorted(_REACHES_MM, r) for r in (reach_a, reach_b))
     for a in range(len(_REACHES_MM)):
         rows_a = np.flatnonzero(class_a == a)
@@ -205,7 +207,7 @@ def _spread(curves: Curves, ends: IntArray, moves: FloatArray) -> FloatArray:
     # The longer a move the more it counts: small ones must not stop a large one.
     weight = np.linalg.norm(moves, axis=1) + 1e-9
     total = np.bincount(ends, weight, n)
-    move = np.stack([np.bincount(ends, weight * m, n) for m in moves.T], 1)
+    move: FloatArray = np.stack([np.bincount(ends, weight * m, n) for m in moves.T], 1)
     move /= np.maximum(total, 1e-12)[:, None]
     rest = np.flatnonzero(total == 0)
     ours = np.zeros((n, 3))
@@ -218,13 +220,20 @@ def _spread(curves: Curves, ends: IntArray, moves: FloatArray) -> FloatArray:
 
 
 def _thinned(curves: Curves, still: Tubes, free_mm: FloatArray, free_radius_mm: float) -> Curves:
-    """Make tubes that still cut others as thin as is needed, to a tenth of a millimetre."""
+    """Make tubes that still cut others as thin as is needed; too thin to be seen, they go."""
     mine, other = near_pairs(curves.tubes, still, 0.0)
     mine, other = _outside(curves, mine, other, free_mm, free_radius_mm)
     room = touch(curves.tubes, still, mine, other).distance_mm - still.radius_mm[other]
     radius = curves.radius_mm.copy()
-    np.minimum.at(radius, mine, np.maximum(room - 1e-6, 0.1))
-    return replace(curves, radius_mm=radius)
+    np.minimum.at(radius, mine, room - 1e-6)
+    kept = np.flatnonzero(radius >= _THINNEST_MM)
+    return replace(
+        curves,
+        first=curves.first[kept],
+        last=curves.last[kept],
+        radius_mm=radius[kept],
+        branch=curves.branch[kept],
+    )
 
 
 def keep_inside(curves: Curves, chest: Chest, free_mm: FloatArray, free_radius_mm: float) -> Curves:
@@ -266,10 +275,13 @@ def keep_inside(curves: Curves, chest: Chest, free_mm: FloatArray, free_radius_m
     return replace(curves, points_mm=points)
 
 
-def _slope(field: Callable[[FloatArray], FloatArray], points: FloatArray, step_mm: float) -> FloatArray:
+def _slope(
+    field: Callable[[FloatArray], FloatArray], points: FloatArray, step_mm: float
+) -> FloatArray:
     """Unit vectors (N, 3) in which a field rises fastest."""
     rise = np.stack(
         [field(points + step_mm * e) - field(points - step_mm * e) for e in np.eye(3)], 1
     )
     rise = np.where(np.isfinite(rise), rise, 0.0)
-    return rise / np.maximum(np.linalg.norm(rise, axis=1, keepdims=True), 1e-9)
+    unit: FloatArray = rise / np.maximum(np.linalg.norm(rise, axis=1, keepdims=True), 1e-9)
+    return unit
