@@ -15,6 +15,9 @@ from miliary.phantom.growth import Tree
 _UNEVEN = 0.15
 _FLARE = np.array([1.06, 0.96, 0.98])
 
+#: Radius from which the calibre becomes more even, in mm.
+_EVEN_FROM_MM = 1.2
+
 #: Pieces of a branch at least, and their length at most, but for the longest branches.
 _PIECES, _PIECE_MM, _MOST = 3, 4.0, 12
 
@@ -95,6 +98,12 @@ class Curves:
         return Tubes(self.points_mm[self.first], self.points_mm[self.last], self.radius_mm)
 
 
+def _unevenness(radius_mm: FloatArray) -> FloatArray:
+    """Relative spread of the calibre: trunks taper evenly, twigs do not."""
+    spread: FloatArray = _UNEVEN * np.minimum(1.0, _EVEN_FROM_MM / np.maximum(radius_mm, 1e-9))
+    return spread
+
+
 def bend(tree: Tree, rng: np.random.Generator) -> Curves:
     """Make branches curves that leave their parents smoothly, of uneven calibre.
 
@@ -142,7 +151,7 @@ def bend(tree: Tree, rng: np.random.Generator) -> Curves:
         points,
         first,
         last,
-        tree.radius_mm[branch] * flare * np.exp(_UNEVEN * uneven),
+        tree.radius_mm[branch] * flare * np.exp(_unevenness(tree.radius_mm)[branch] * uneven),
         branch,
         tree.lobe[np.concatenate([np.arange(n), roots, branch[inner]])],
         fixed,
