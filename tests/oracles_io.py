@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +31,22 @@ def chest(seed: int = 1, shape: tuple[int, int, int] = SHAPE) -> Volume:
 
 def write(folder: Path, seed: int = 1, *, volume: Volume | None = None, **tags: object) -> Path:
     """Write a sound series."""
-    write_series(folder, volume or chest(seed), seed=seed, tags=tags)
+    if volume is not None or tags:
+        write_series(folder, volume or chest(seed), seed=seed, tags=tags)
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in _written(seed).items():
+        (folder / name).write_bytes(content)
     return folder
+
+
+@cache
+def _written(seed: int) -> dict[str, bytes]:
+    """The files of a sound series: most tests spoil one of the same two."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {
+            path.name: path.read_bytes() for path in write_series(folder, chest(seed), seed=seed)
+        }
 
 
 def change(folder: Path, edit: Callable[[pydicom.Dataset, int], None], *, only: slice) -> None:
@@ -100,3 +116,39 @@ def enhanced(folder: Path, volume: Volume, order: np.ndarray) -> Path:
     template.save_as(folder / "multi.dcm")
     (folder / "t").rmdir()
     return folder
+
+
+def coded_by_gdcm(folder: Path, compressor: str) -> None:
+    """Code the pixels of a series by another writer: `JPEG` (lossless) or `JPEG2000`."""
+    import SimpleITK as sitk  # noqa: N813
+
+    writer = sitk.ImageFileWriter()
+    writer.SetImageIO("GDCMImageIO")
+    writer.UseCompressionOn()
+    writer.SetCompressor(compressor)
+    for path in folder.glob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        writer.SetFileName(str(folder / "coded.tmp.dcm"))
+        writer.Execute(sitk.GetImageFromArray(dataset.pixel_array[None]))
+        coded = pydicom.dcmread(folder / "coded.tmp.dcm")
+        dataset.PixelData = coded.PixelData
+        dataset["PixelData"].VR = "OB"
+        dataset["PixelData"].is_undefined_length = True
+        dataset.file_meta.TransferSyntaxUID = coded.file_meta.TransferSyntaxUID
+        dataset.save_as(path)
+    (folder / "coded.tmp.dcm").unlink()
+
+
+def dicomdir(path: Path, leads_to: list[str]) -> None:
+    """Write a DICOMDIR with one record."""
+    from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
+
+    record, directory = pydicom.Dataset(), pydicom.Dataset()
+    record.DirectoryRecordType, record.ReferencedFileID = "IMAGE", leads_to
+    directory.SOPClassUID = MediaStorageDirectoryStorage
+    directory.DirectoryRecordSequence = [record]
+    directory.file_meta = pydicom.dataset.FileMetaDataset()
+    directory.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    directory.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    directory.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    directory.save_as(path, enforce_file_format=True)

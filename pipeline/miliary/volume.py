@@ -28,6 +28,8 @@ class Acquisition:
         Exposure in mAs.
     contrast_agent : bool or None
         Whether a contrast agent is named.
+    resampled : str or None
+        Where and why slices were interpolated when the scan was read; None where none was.
     """
 
     slice_thickness_mm: float | None = None
@@ -37,6 +39,7 @@ class Acquisition:
     kvp: float | None = None
     exposure_mas: float | None = None
     contrast_agent: bool | None = None
+    resampled: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.testing import assert_allclose, assert_array_equal
 
 import oracles_io as made
+from miliary.config.pattern import PatternSettings
 from miliary.config.reading import ReadSettings
 from miliary.errors import InputError, SeriesError
 from miliary.geometry import Geometry
@@ -68,7 +69,7 @@ def spoil_phases(folder):
     study = pydicom.dcmread(folder / "0001.dcm").StudyInstanceUID
 
     def rename(ds, i):
-        ds.SeriesInstanceUID, ds.StudyInstanceUID = uid, study
+        ds.SeriesInstanceUID, ds.StudyInstanceUID, ds.PatientID = uid, study, "PHANTOM-1"
 
     made.change(folder / "b", rename, only=ALL)
 
@@ -123,7 +124,7 @@ def spoil_few(folder):
 @pytest.mark.parametrize(
     ("spoil", "code", "sentence"),
     [
-        (spoil_missing, "E_MISSING_SLICES", "1 missing, first between 0007.dcm and 0009.dcm, 2.5"),
+        (spoil_missing, "E_MISSING_SLICES", "1 missing, first between 0007.dcm and 0009.dcm (2.5"),
         (spoil_two_missing, "E_MISSING_SLICES", "2 missing, first between 0007.dcm and 0010.dcm"),
         (spoil_variable, "E_VARIABLE_SPACING", "1.25 to 1.65 mm"),
         (spoil_drift, "E_VARIABLE_SPACING", "evenly spaced"),
@@ -361,7 +362,7 @@ def test_truncated_pixels_are_refused(tmp_path):
     made.write(tmp_path)
     path = tmp_path / "0011.dcm"
     path.write_bytes(path.read_bytes()[:-300])
-    with pytest.raises(SeriesError, match=r"0011\.dcm .*truncated") as caught:
+    with pytest.raises(SeriesError, match=r"1034 bytes of pixels .*, first 0011\.dcm") as caught:
         read(tmp_path)
     assert caught.value.code == "E_PIXELS"
 
@@ -438,11 +439,23 @@ def test_a_zip_is_read_as_its_folder(tmp_path):
 def test_a_zip_bomb_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a", bytes(3 << 20))
-    with pytest.raises(InputError, match="at most 1 MB together, got 3 MB") as caught:
-        find_inputs([tmp_path], ReadSettings(max_zip_mb=1.0))
-    assert caught.value.code == "E_TOO_BIG"
-    with pytest.raises(InputError, match=r"1 file\(s\) that cannot be read"):
-        find_inputs([tmp_path], ReadSettings(max_file_mb=1.0))
+    (info,) = find_inputs([tmp_path], ReadSettings(max_zip_mb=1.0))
+    assert (info.code, info.source, info.chosen) == (
+        "E_TOO_BIG",
+        "bomb.zip",
+        False,
+    )
+    assert "at most 1 MB together, got 3 MB" in info.reason
+    (info,) = find_inputs([tmp_path], ReadSettings(max_file_mb=1.0))
+    assert info.code == "E_UNREADABLE"
+    with pytest.raises(SeriesError, match="files must be readable, got 1 truncated"):
+        read(tmp_path, ReadSettings(max_file_mb=1.0))
+
+
+def test_a_broken_zip_has_a_row_and_hides_nothing(tmp_path):
+    made.write(tmp_path / "ct")
+    (tmp_path / "scan.zip").write_bytes(b"PK\x03\x04" + bytes(200))
+    assert verdicts(tmp_path) == ["E_UNREADABLE", "OK"]
 
 
 def test_a_deflated_bomb_is_not_inflated(tmp_path):
@@ -508,7 +521,7 @@ def _series(folder: Path, seed: int, thickness_mm: float, kernel: str, n: int) -
     volume = made.chest(seed, (n, 23, 29))
     acquisition = Acquisition(slice_thickness_mm=thickness_mm, kernel=kernel)
     volume = Volume(volume.hu, volume.geometry, acquisition=acquisition)
-    made.write(folder, seed, volume=volume, StudyInstanceUID="1.2.3")
+    made.write(folder, seed, volume=volume, StudyInstanceUID="1.2.3", PatientID="one")
 
 
 @pytest.mark.parametrize(
@@ -519,15 +532,20 @@ def _series(folder: Path, seed: int, thickness_mm: float, kernel: str, n: int) -
         ((1.25, "FC51", 19), (1.25, "FC08", 19)),
         ((1.25, "B70f", 19), (1.25, "B30f", 19)),
         ((1.25, "LUNG", 19), (1.25, "LUNG", 14)),
-        ((2.0, "STANDARD", 19), (1.25, "LUNG", 12)),
+        ((1.25, "STANDARD", 19), (1.25, "LUNG", 12)),
+        ((1.25, "STANDARD", 12), (2.0, "LUNG", 19)),
+        ((2.0, "LUNG", 19), (1.25, "LUNG", 10)),
     ],
-    ids=["thin", "sharp GE", "sharp Canon", "sharp Siemens", "most slices", "whole chest"],
-)
+    ids=[
+        "thin", "sharp GE", "sharp Canon", "sharp Siemens", "most slices", "whole chest",
+        "thin part before thick whole", "whole before a sliver",
+    ],
+)  # fmt: skip
 def test_the_best_series_of_a_study_is_chosen(tmp_path, first, second):
     _series(tmp_path / "better", 1, *first)
     _series(tmp_path / "worse", 2, *second)
-    # 19 slices are 23.75 mm: that is the whole chest here.
-    infos = find_inputs([tmp_path], ReadSettings(chest_mm=20.0))
+    # 19 slices are 23.75 mm: that is the whole chest here, and 10 of them a sliver.
+    infos = find_inputs([tmp_path], ReadSettings(chest_mm=20.0, part_mm=13.0))
     assert [(info.source, info.chosen) for info in infos] == [("better", True), ("worse", False)]
     assert "ranks higher" in infos[1].reason
     assert infos[0].study_key == infos[1].study_key
@@ -634,3 +652,93 @@ def test_odd_files_get_their_verdicts(shared):
     assert found["localizer"] == "SKIP_LOCALIZER"
     assert found["enhanced-ct"] == "SKIP_TOO_FEW"
     assert not any(info.usable for info in infos)
+
+
+def test_phases_between_each_other_are_told_apart(tmp_path):
+    spoil_phases(made.write(tmp_path))
+
+    def number(ds, i):
+        ds.AcquisitionNumber = 2
+        made.move(ds, 0, 0, 0.5)
+
+    made.change(tmp_path / "b", number, only=ALL)
+    assert verdicts(tmp_path) == ["OK", "OK"]
+
+
+def test_acquisitions_one_above_the_other_are_one_series(tmp_path):
+    made.write(tmp_path)
+
+    def number(ds, i):
+        ds.AcquisitionNumber = 1 + i // 7
+
+    made.change(tmp_path, number, only=ALL)
+    (tmp_path / "0010.dcm").unlink()
+    assert verdicts(tmp_path) == ["E_MISSING_SLICES"]
+
+
+def test_a_sharp_thin_series_in_another_plane_comes_after_an_axial_one(tmp_path):
+    made.write(tmp_path / "axial", 1, StudyInstanceUID="1.2.3", PatientID="one")
+    turned = _reoriented(made.chest(2), (1, 0, 2), (False, True, False))
+    write_series(
+        tmp_path / "coronal", turned, seed=2, tags={"StudyInstanceUID": "1.2.3", "PatientID": "one"}
+    )
+    infos = find_inputs([tmp_path], ReadSettings(chest_mm=10.0, part_mm=10.0))
+    assert [(info.source, info.chosen) for info in infos] == [("axial", True), ("coronal", False)]
+    assert "ranks higher (across the body)" in infos[1].reason
+
+
+def test_the_name_of_a_file_that_cannot_be_read_does_not_get_out(tmp_path):
+    write_series(tmp_path, made.chest(), seed=1, coding="rle", tags={"PatientName": "Smith^John"})
+    path = tmp_path / "0011.dcm"
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = pydicom.encaps.encapsulate([b"no RLE at all"])
+    dataset.save_as(tmp_path / "smith_11.dcm")
+    path.unlink()
+    with pytest.raises(SeriesError) as caught:
+        read(tmp_path)
+    assert caught.value.code == "E_PIXELS"
+    assert "smith" not in str(caught.value).lower()
+    assert ".dcm" in str(caught.value)
+
+
+def test_a_zip_inside_a_zip_is_told_and_not_unpacked(tmp_path):
+    made.write(tmp_path / "a")
+    with zipfile.ZipFile(tmp_path / "inner.zip", "w") as archive:
+        for path in (tmp_path / "a").glob("*"):
+            archive.write(path, path.name)
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
+        archive.write(tmp_path / "inner.zip", "inner.zip")
+    with pytest.raises(InputError, match=r"1 zip\(s\) inside a zip, not unpacked"):
+        find_inputs([tmp_path / "outer.zip"], SETTINGS)
+
+
+def test_a_dicomdir_stands_for_its_folder(tmp_path):
+    made.write(tmp_path / "images")
+    (tmp_path / "DICOMDIR").write_bytes(b"leads nowhere")
+    assert read(tmp_path / "DICOMDIR").hu.shape == made.SHAPE
+
+
+def test_a_value_that_would_fill_the_memory_is_not_read(tmp_path):
+    made.write(tmp_path)
+    for number, name in ((3, "Manufacturer"), (5, "PatientComments")):
+        dataset = pydicom.dcmread(tmp_path / f"{number:04d}.dcm")
+        # In an element of unlimited length by its own word, whatever the standard says.
+        dataset.add_new(pydicom.datadict.tag_for_keyword(name), "UT", "y" * 100_000)
+        dataset.save_as(tmp_path / f"{number:04d}.dcm")
+    (info,) = find_inputs([tmp_path], SETTINGS)
+    assert (info.code, info.n_slices) == ("E_MISSING_SLICES", 18)
+    assert "between 0002.dcm and 0004.dcm" in info.reason
+
+
+@pytest.mark.parametrize("name", ["PixelRepresentation", "BitsAllocated", "BitsStored"])
+def test_pixels_that_cannot_be_told_from_the_header_are_refused(tmp_path, name):
+    made.write(tmp_path)
+    made.change(tmp_path, lambda ds, _: delattr(ds, name), only=slice(4, 5))
+    (info,) = find_inputs([tmp_path], SETTINGS)
+    assert info.code == "E_PIXELS"
+    assert "first 0005.dcm" in info.reason
+
+
+def test_what_is_thin_is_what_can_be_judged():
+    # Sections of the configuration do not know each other.
+    assert SETTINGS.thin_mm == PatternSettings().max_slice_mm

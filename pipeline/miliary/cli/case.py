@@ -114,12 +114,12 @@ def run_case(task: Task, progress: Progress | None = None) -> Outcome:
         outcome = _kept(task) or _analysed(task, progress)
     except MiliaryError as error:
         outcome = Outcome(failed_row(task.info, error.code, str(error)))
-    except MemoryError:
+    except MemoryError as error:
         message = "the case needs more memory than there is; use fewer --jobs"
-        outcome = Outcome(failed_row(task.info, "E_MEMORY", message), trace=traceback.format_exc())
+        outcome = Outcome(failed_row(task.info, "E_MEMORY", message), trace=_trace(error))
     except Exception as error:  # noqa: BLE001 - a fault of ours in one case must not end the others
         row = failed_row(task.info, "E_INTERNAL", describe_error(error))
-        outcome = Outcome(row, trace=traceback.format_exc())
+        outcome = Outcome(row, trace=_trace(error))
     outcome.row["seconds"] = None if outcome.kept else time.perf_counter() - started
     return outcome
 
@@ -164,9 +164,10 @@ def done_row(info: SeriesInfo, summary: dict[str, Any]) -> dict[str, Any]:
     litres = sum((lung or {}).get("evaluable_ml") or 0.0 for lung in lungs.values()) / 1000
     found = summary["detection"]["found"]
     code, message = _limits(summary)
-    status = "degraded" if code else "ok"
-    if not code and info.code != "OK":
-        code, message = info.code, " ".join(info.notes)
+    status = "degraded" if code or info.resampled else "ok"
+    if info.code != "OK":
+        told = " ".join(info.notes)
+        code, message = code or info.code, f"{message} {told}".strip()
     return {
         "case": info.case,
         "source": info.source,
@@ -209,6 +210,12 @@ def describe_error(error: BaseException) -> str:
     )
 
 
+def _trace(error: BaseException) -> str:
+    """Give the traceback for the log; the message in it, which may name the patient, cleaned."""
+    lines = traceback.format_tb(error.__traceback__)
+    return "".join(["Traceback (most recent call last):\n", *lines, describe_error(error)])
+
+
 def input_hash(task: Task) -> str:
     """Hash the files of a series, in the order of its slices.
 
@@ -246,11 +253,15 @@ def _analysed(task: Task, progress: Progress | None) -> Outcome:
     volume = read_series(task.info, task.config.read)
     analysis = analyze(volume, task.config, seed=task.seed, progress=tell)
     tell("write", 1.0)
-    # A volume file has no DICOM series that results could refer to.
-    dicom = task.dicom and task.info.kind == "dicom"
+    dicom = _wants_dicom(task)
     facts = {"input_hash": input_hash(task), "dicom": dicom}
     write_case(analysis, task.folder, series=task.info, dicom=dicom, provenance=facts)
     return Outcome(done_row(task.info, _summary(task)))
+
+
+def _wants_dicom(task: Task) -> bool:
+    """Tell whether DICOM results are wanted and can be: of slices as they were scanned."""
+    return task.dicom and task.info.kind == "dicom" and not task.info.resampled
 
 
 def _kept(task: Task) -> Outcome | None:
@@ -269,7 +280,7 @@ def _kept(task: Task) -> Outcome | None:
     }
     if any(facts.get(name) != value for name, value in wanted.items()):
         return None
-    if task.dicom and task.info.kind == "dicom" and not facts.get("dicom"):
+    if _wants_dicom(task) and not facts.get("dicom"):
         return None
     # Reads every file: only when all else agrees.
     if facts.get("input_hash") != input_hash(task):

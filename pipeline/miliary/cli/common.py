@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -67,13 +68,38 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add the inputs and `--allow`.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+        Of the command.
+    """
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        type=Path,
+        metavar="INPUT",
+        help="a folder (any depth, many patients), DICOM files, a DICOMDIR tree, a zip, NIfTI, "
+        "NRRD or MHA",
+    )
+    parser.add_argument(
+        "--allow",
+        default="",
+        metavar="missing,variable,tilt",
+        help="resample series with missing slices, uneven distances or gantry tilt instead of "
+        "refusing them; their cases are stamped as degraded",
+    )
+
+
 def load_options(args: argparse.Namespace) -> Config:
     """Read the configuration that the options ask for.
 
     Parameters
     ----------
     args : argparse.Namespace
-        With `config` and `overrides`.
+        With `config` and `overrides`, and with `allow` where the command reads scans.
 
     Returns
     -------
@@ -81,8 +107,14 @@ def load_options(args: argparse.Namespace) -> Config:
         The effective one.
     """
     from miliary.config import load_config
+    from miliary.config.reading import ALLOWED
 
-    return load_config(args.config, args.overrides)
+    allowed = [word.strip() for word in getattr(args, "allow", "").split(",") if word.strip()]
+    for word in allowed:
+        if word not in ALLOWED:
+            raise UsageError(f"--allow must be any of {', '.join(ALLOWED)}, got {word!r}")
+    overrides = [f"read.allow={json.dumps(allowed)}"] if allowed else []
+    return load_config(args.config, [*overrides, *args.overrides])
 
 
 def check_inputs(inputs: list[Path]) -> None:

@@ -14,6 +14,7 @@ from miliary.cli.batch import run_cases
 from miliary.cli.case import Outcome, Task, describe_error, failed_row, run_case
 from miliary.cli.common import (
     add_config_options,
+    add_reading_options,
     check_inputs,
     data_only_on_stdout,
     load_options,
@@ -86,13 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser : argparse.ArgumentParser
         Of the command.
     """
-    parser.add_argument(
-        "inputs",
-        nargs="+",
-        type=Path,
-        metavar="INPUT",
-        help="a folder (any depth, many patients), DICOM files, a zip, NIfTI, NRRD or MHA",
-    )
+    add_reading_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the results")
     add_config_options(parser)
     parser.add_argument(
@@ -178,12 +173,8 @@ def run_inputs(inputs: Sequence[Path], out: Path, config: Config, options: Optio
                 f"the input must hold a CT of the chest, got {len(infos)} series that are none: "
                 f"{infos[0].reason or infos[0].code} See `miliary series`"
             )
-        n_files = sum(info.kind != "dicom" for info in wanted)
-        if options.dicom and n_files:
-            say(
-                f"--dicom needs a DICOM input, got {n_files} volume file(s): no .dcm for them",
-                kind="warning",
-            )
+        if options.dicom:
+            _warn_of_dicom(wanted)
         tasks = [
             Task(info, out.absolute(), config, options.seed, options.dicom, options.resume)
             for info in wanted
@@ -303,6 +294,16 @@ def _lost_row(task: Task, error: Exception) -> dict[str, Any]:
         )
         return failed_row(task.info, "E_WORKER", message)
     return failed_row(task.info, "E_INTERNAL", describe_error(error))
+
+
+def _warn_of_dicom(wanted: Sequence[SeriesInfo]) -> None:
+    """Say which cases can have no DICOM results: those must refer to slices as scanned."""
+    for what, n in (
+        ("volume file(s)", sum(info.kind != "dicom" for info in wanted)),
+        ("resampled series", sum(info.resampled for info in wanted)),
+    ):
+        if n:
+            say(f"--dicom needs a DICOM input, got {n} {what}: no .dcm for them", kind="warning")
 
 
 def _without_results(infos: Sequence[SeriesInfo]) -> list[SeriesInfo]:

@@ -8,7 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from miliary.cli.common import add_config_options, align, check_inputs, load_options
+from miliary.cli.common import (
+    add_config_options,
+    add_reading_options,
+    align,
+    check_inputs,
+    load_options,
+)
 from miliary.errors import EXIT_DONE
 
 if TYPE_CHECKING:
@@ -23,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser : argparse.ArgumentParser
         Of the command.
     """
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="folder or file")
+    add_reading_options(parser)
     parser.add_argument("--csv", action="store_true", help="print series.csv instead of a table")
     add_config_options(parser)
 

@@ -3,97 +3,104 @@
 from __future__ import annotations
 
 import math
-import struct
-import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import pydicom
-from pydicom.datadict import tag_for_keyword
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.tag import Tag
 from pydicom.uid import (
     CTImageStorage,
-    DeflatedExplicitVRLittleEndian,
     EnhancedCTImageStorage,
     LegacyConvertedEnhancedCTImageStorage,
 )
 
+from miliary.io.dicom_file import NotDicomError, open_header
+from miliary.io.identity import hashed
+from miliary.io.layout import PixelLayout, layout_of
 from miliary.io.sources import Source
+from miliary.io.tags import Elements, elements_of, items, number, numbers, tags_of, text, values
+from miliary.io.technique import TECHNIQUE_TAGS, acquisition_of
 from miliary.volume import Acquisition
 
 Triple = tuple[float, float, float]
 
-_SINGLE_FRAME, _MULTI_FRAME = (
-    {CTImageStorage},
-    {EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage},
+_MULTI_FRAME = {EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage}
+_DIRECTORY = "1.2.840.10008.1.3.10"
+
+_TAGS = tags_of(
+    (
+        "SOPClassUID",
+        "SOPInstanceUID",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "FrameOfReferenceUID",
+        "ImageType",
+        "FrameType",
+        "Rows",
+        "Columns",
+        "SamplesPerPixel",
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "NumberOfFrames",
+        "PhotometricInterpretation",
+        "PixelPaddingValue",
+        "PixelPaddingRangeLimit",
+        "PixelSpacing",
+        "ImagePositionPatient",
+        "ImageOrientationPatient",
+        "AcquisitionNumber",
+        "TemporalPositionIdentifier",
+        "TemporalPositionIndex",
+        "StackID",
+        "RescaleSlope",
+        "RescaleIntercept",
+        "RescaleType",
+        "SharedFunctionalGroupsSequence",
+        "PerFrameFunctionalGroupsSequence",
+    )
 )
 
-#: All that damaged files were seen to raise in pydicom's parser.
-PARSE_ERRORS = (
-    InvalidDicomError,
-    BytesLengthException,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    NotImplementedError,
-    EOFError,
-    OSError,
-    OverflowError,
-    RecursionError,
-    AssertionError,
-    MemoryError,
-    struct.error,
-    zlib.error,
+#: What may name the patient; read only to keep it out of everything that is told.
+_SECRET_TAGS = tags_of(
+    (
+        "PatientID",
+        "PatientName",
+        "PatientBirthName",
+        "PatientMotherBirthName",
+        "PatientBirthDate",
+        "OtherPatientIDs",
+        "OtherPatientNames",
+        "AccessionNumber",
+        "StudyID",
+        "ReferringPhysicianName",
+    )
 )
 
-_TAGS = [
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
-    "PatientName",
-    "PatientID",
-    "ImageType",
-    "Rows",
-    "Columns",
-    "NumberOfFrames",
-    "PhotometricInterpretation",
-    "PixelPaddingValue",
-    "PixelSpacing",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "SliceThickness",
-    "AcquisitionNumber",
-    "TemporalPositionIdentifier",
-    "TemporalPositionIndex",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "RescaleType",
-    "ConvolutionKernel",
-    "Manufacturer",
-    "ManufacturerModelName",
-    "KVP",
-    "Exposure",
-    "ContrastBolusAgent",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-]
+_WANTED = [*_TAGS.values(), *_SECRET_TAGS.values(), *TECHNIQUE_TAGS.values()]
 
-
-#: Looking a keyword up anew in every file would take a third of the whole time.
-_TAG_OF = {name: Tag(tag_for_keyword(name)) for name in (*_TAGS, "FrameType")}
-
-
-class NotDicomError(Exception):
-    """The file is not DICOM."""
+#: Words in an image type of pictures whose pixels are not the tissue at their place.
+_PROJECTIONS = {"MIP", "MINIP", "MAX_IP", "MIN_IP", "PROJECTION IMAGE", "VRT", "VOLUME_RENDERED"}
 
 
 class NotCtError(Exception):
-    """The file is DICOM, but not an image of a CT."""
+    """The file is DICOM, but not an image of a CT.
+
+    Parameters
+    ----------
+    sop_class, study_uid, series_uid : str
+        UIDs: what it is, and where it belongs.
+    secrets : tuple of str
+        What names the patient.
+    """
+
+    def __init__(
+        self, sop_class: str, study_uid: str, series_uid: str, secrets: tuple[str, ...]
+    ) -> None:
+        super().__init__(sop_class)
+        self.sop_class, self.secrets = sop_class, secrets
+        self.study_uid, self.series_uid = study_uid, series_uid
 
 
 @dataclass(frozen=True)
@@ -106,32 +113,30 @@ class SliceHeader:
         Where its bytes are.
     frame : int
         Which frame of the file, from 0.
-    study_uid, series_uid, sop_uid : str
-        As in the file; never to be written anywhere.
+    study_uid, series_uid, sop_uid, frame_uid : str
+        As in the file, the last of the frame of reference; never to be written anywhere.
     secrets : tuple of str
-        Name and id of the patient, to keep them out of paths.
-    rows, columns : int
-        Size of the slice.
+        Id, name, birth date and the like of the patient, to keep them out of paths.
+    pixels : PixelLayout
+        How the pixels of the file are stored.
     pixel_mm : (2,) float or None
         Distance between rows, and between columns.
     position_mm : (3,) float or None
         World point of the first voxel.
     across, down : (3,) float or None
         Directions of increasing column and of increasing row.
-    is_localizer : bool
-        Whether the image type says so.
-    acquisition_number, temporal_position : str
+    kind : str
+        `slice`, `localizer` or `projection`, as the image type says.
+    acquisition_number, temporal_position, stack : str
         What may tell phases apart; empty where absent.
     slope, intercept : float or None
-        Rescale to HU.
+        Rescale to HU; NaN where the header holds no number there.
     rescale_type : str
         Unit after the rescale; empty where absent.
-    padding : int or None
-        Stored value of what was not scanned.
+    padding : (2,) int or None
+        Lowest and highest stored value of what was not scanned, as written.
     monochrome1 : bool
         Whether a viewer would show it inverted.
-    transfer_syntax : str
-        UID of the pixels' coding.
     acquisition : Acquisition
         How it was acquired.
     """
@@ -141,26 +146,49 @@ class SliceHeader:
     study_uid: str
     series_uid: str
     sop_uid: str
+    frame_uid: str
     secrets: tuple[str, ...]
-    rows: int
-    columns: int
+    pixels: PixelLayout
     pixel_mm: tuple[float, float] | None
     position_mm: Triple | None
     across: Triple | None
     down: Triple | None
-    is_localizer: bool
+    kind: str
     acquisition_number: str
     temporal_position: str
+    stack: str
     slope: float | None
     intercept: float | None
     rescale_type: str
-    padding: int | None
+    padding: tuple[int, int] | None
     monochrome1: bool
-    transfer_syntax: str
     acquisition: Acquisition
 
+    @property
+    def rows(self) -> int:
+        """Rows of the slice."""
+        return self.pixels.rows
 
-def read_headers(file: BinaryIO, source: Source, *, max_bytes: int) -> list[SliceHeader]:
+    @property
+    def columns(self) -> int:
+        """Columns of the slice."""
+        return self.pixels.columns
+
+    def without_identity(self) -> SliceHeader:
+        """Give the header without anything of the patient, the instance's UID hashed.
+
+        Returns
+        -------
+        SliceHeader
+            Fit to be kept and sent to workers.
+        """
+        told = hashed("sop", self.sop_uid, digits=32)
+        return replace(self, study_uid="", series_uid="", sop_uid=told, frame_uid="", secrets=())
+
+
+def read_headers(
+    file: BinaryIO, source: Source, *, file_bytes: int, max_bytes: int, max_frames: int
+) -> list[SliceHeader]:
     """Read the slices that a file declares, without its pixels.
 
     Parameters
@@ -169,8 +197,12 @@ def read_headers(file: BinaryIO, source: Source, *, max_bytes: int) -> list[Slic
         At its beginning.
     source : Source
         Where it comes from.
+    file_bytes : int
+        Its size.
     max_bytes : int
-        Largest size of a deflated file once inflated.
+        Most that is inflated of a deflated file before its pixels.
+    max_frames : int
+        Most frames of a file.
 
     Returns
     -------
@@ -186,146 +218,104 @@ def read_headers(file: BinaryIO, source: Source, *, max_bytes: int) -> list[Slic
     OSError, ValueError and others of PARSE_ERRORS
         For a damaged file.
     """
-    start = file.read(4096)
-    if not _looks_like_dicom(start):
+    header = open_header(file, _WANTED, max_bytes=max_bytes)
+    elements, kind = header.elements, text(header.elements, _TAGS["SOPClassUID"])
+    if kind == _DIRECTORY or not (kind or header.sop_class):
         raise NotDicomError
-    if DeflatedExplicitVRLittleEndian.encode() in start[:1024]:
-        _check_inflated(start + file.read(), max_bytes)
-    file.seek(0)
-    dataset = pydicom.dcmread(
-        file, stop_before_pixels=True, specific_tags=list(_TAG_OF.values()), force=True
-    )
-    kind = _value(dataset, "SOPClassUID")
-    if kind == "1.2.840.10008.1.3.10":
-        raise NotDicomError
-    if kind in _SINGLE_FRAME:
-        return [_header(dataset, source, 0, dataset, [])]
+    if not kind:
+        kind = header.sop_class
+        if kind == CTImageStorage or kind in _MULTI_FRAME:
+            raise ValueError("a DICOM file must say what it is; it breaks off")
+    if kind != CTImageStorage and kind not in _MULTI_FRAME:
+        study, series = (text(elements, _TAGS[f"{of}InstanceUID"]) for of in ("Study", "Series"))
+        raise NotCtError(kind, study, series, _secrets(elements))
+    pixels = layout_of(header, file_bytes)
+    if pixels.n_frames > max_frames:
+        raise ValueError(f"a file must have at most {max_frames} frames, got {pixels.n_frames}")
     if kind in _MULTI_FRAME:
-        return _frames(dataset, source)
-    if kind is None and not dataset.file_meta.get("MediaStorageSOPClassUID"):
-        raise NotDicomError
-    raise NotCtError
+        return _frames(elements, source, pixels)
+    return [_header(elements, source, 0, elements, pixels, "ImageType")]
 
 
-def dataset_of(file: BinaryIO) -> pydicom.Dataset:
-    """Read a whole file that `read_headers` has passed.
-
-    Parameters
-    ----------
-    file : binary file
-        At its beginning.
-
-    Returns
-    -------
-    pydicom.Dataset
-        With its pixel data.
-    """
-    return pydicom.dcmread(file, force=True)
-
-
-def _looks_like_dicom(start: bytes) -> bool:
-    """Tell DICOM by its mark, or, without preamble, by a first element of group 2 or 8."""
-    if start[128:132] == b"DICM":
-        return True
-    if len(start) < 64 or start[:2] not in (b"\x02\x00", b"\x08\x00"):
-        return False
-    # Explicit: two letters of a value representation. Implicit: a length that fits a header.
-    return start[4:6].isupper() or int.from_bytes(start[4:8], "little") < 1024
-
-
-def _check_inflated(content: bytes, max_bytes: int) -> None:
-    # The length of the group-2 elements stands in their first element; the deflated part follows.
-    begin = 144 + int.from_bytes(content[140:144], "little")
-    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-    unpacked = 0
-    rest = content[begin:]
-    # What follows the end of the stream stays unconsumed for ever: stop there.
-    while rest and unpacked <= max_bytes and not unpacker.eof:
-        unpacked += len(unpacker.decompress(rest, 1 << 22))
-        rest = unpacker.unconsumed_tail
-    if unpacked > max_bytes:
-        raise OSError(f"the inflated file must be at most {max_bytes} bytes")
-
-
-def _frames(dataset: pydicom.Dataset, source: Source) -> list[SliceHeader]:
-    shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
-    frames = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
-    n = int(dataset.get("NumberOfFrames") or 1)
-    if len(frames) != n:
-        raise ValueError(f"a multi-frame file must describe each frame, got {len(frames)} of {n}")
+def _frames(elements: Elements, source: Source, pixels: PixelLayout) -> list[SliceHeader]:
+    shared = items(elements, _TAGS["SharedFunctionalGroupsSequence"])
+    frames = items(elements, _TAGS["PerFrameFunctionalGroupsSequence"])
+    if len(frames) != pixels.n_frames:
+        raise ValueError(
+            f"a multi-frame file must describe each frame, got {len(frames)} of {pixels.n_frames}"
+        )
+    # A frame's own groups lie over the shared ones, and those over what the file says.
+    common = dict(elements) | _merged(shared)
     return [
-        _header(dataset, source, index, _merged([*shared, frame], dataset), [frame, *shared])
+        _header(elements, source, index, common | _merged([frame]), pixels, "FrameType")
         for index, frame in enumerate(frames)
     ]
 
 
-def _merged(groups: Iterable[pydicom.Dataset], dataset: pydicom.Dataset) -> pydicom.Dataset:
-    """Lay the functional groups flat, a frame's own over the shared ones, over the file's."""
-    flat = pydicom.Dataset()
-    for element in dataset:
-        if element.VR != "SQ":
-            flat[element.tag] = element
+def _merged(groups: Iterable[pydicom.Dataset]) -> dict[int, Any]:
+    """Lay the elements of functional groups flat."""
+    flat: dict[int, Any] = {}
     for group in groups:
-        for element in group:
-            if element.VR == "SQ" and element.value:
-                flat.update(element.value[0])
+        group_elements = elements_of(group)
+        for tag in group_elements:
+            for item in items(group_elements, tag)[:1]:
+                flat |= elements_of(item)
     return flat
 
 
 def _header(
-    dataset: pydicom.Dataset,
+    elements: Elements,
     source: Source,
     frame: int,
-    flat: pydicom.Dataset,
-    groups: list[pydicom.Dataset],
+    flat: Elements,
+    pixels: PixelLayout,
+    type_name: str,
 ) -> SliceHeader:
-    orientation = _numbers(flat, "ImageOrientationPatient", 6)
-    across, down = _directions(orientation)
-    position = _numbers(flat, "ImagePositionPatient", 3)
-    spacing = _numbers(flat, "PixelSpacing", 2)
-    number = _number(flat, "PixelPaddingValue")
+    across, down = _directions(numbers(flat, _TAGS["ImageOrientationPatient"], 6))
+    position = numbers(flat, _TAGS["ImagePositionPatient"], 3)
+    spacing = numbers(flat, _TAGS["PixelSpacing"], 2)
     return SliceHeader(
         source=source,
         frame=frame,
-        study_uid=_text(dataset, "StudyInstanceUID"),
-        series_uid=_text(dataset, "SeriesInstanceUID"),
-        sop_uid=_text(dataset, "SOPInstanceUID"),
-        secrets=(_text(dataset, "PatientName"), _text(dataset, "PatientID")),
-        rows=int(_value(dataset, "Rows") or 0),
-        columns=int(_value(dataset, "Columns") or 0),
+        study_uid=text(elements, _TAGS["StudyInstanceUID"]),
+        series_uid=text(elements, _TAGS["SeriesInstanceUID"]),
+        sop_uid=text(elements, _TAGS["SOPInstanceUID"]),
+        frame_uid=text(elements, _TAGS["FrameOfReferenceUID"]),
+        secrets=_secrets(elements),
+        pixels=pixels,
         pixel_mm=(spacing[0], spacing[1]) if spacing and min(spacing) > 0 else None,
         position_mm=(position[0], position[1], position[2]) if position else None,
         across=across,
         down=down,
-        is_localizer="LOCALIZER" in _image_type(flat, groups),
-        acquisition_number=_text(flat, "AcquisitionNumber"),
-        temporal_position=_text(flat, "TemporalPositionIdentifier")
-        or _text(flat, "TemporalPositionIndex"),
-        slope=_number(flat, "RescaleSlope"),
-        intercept=_number(flat, "RescaleIntercept"),
-        rescale_type=_text(flat, "RescaleType").upper(),
-        padding=None if number is None else int(number),
-        monochrome1=_text(dataset, "PhotometricInterpretation") == "MONOCHROME1",
-        transfer_syntax=str(dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2")),
-        acquisition=_acquisition(flat),
+        kind=_kind_of(values(flat, _TAGS[type_name])),
+        acquisition_number=text(flat, _TAGS["AcquisitionNumber"]),
+        temporal_position=text(flat, _TAGS["TemporalPositionIdentifier"])
+        or text(flat, _TAGS["TemporalPositionIndex"]),
+        stack=text(flat, _TAGS["StackID"]),
+        slope=number(flat, _TAGS["RescaleSlope"]),
+        intercept=number(flat, _TAGS["RescaleIntercept"]),
+        rescale_type=text(flat, _TAGS["RescaleType"]).upper(),
+        padding=_padding(flat),
+        monochrome1=text(elements, _TAGS["PhotometricInterpretation"]) == "MONOCHROME1",
+        acquisition=acquisition_of(flat),
     )
 
 
-def _acquisition(flat: pydicom.Dataset) -> Acquisition:
-    agent = _value(flat, "ContrastBolusAgent")
-    return Acquisition(
-        slice_thickness_mm=_number(flat, "SliceThickness"),
-        kernel=_short(flat, "ConvolutionKernel"),
-        manufacturer=_short(flat, "Manufacturer"),
-        model=_short(flat, "ManufacturerModelName"),
-        kvp=_number(flat, "KVP"),
-        exposure_mas=_number(flat, "Exposure"),
-        # An absent tag says nothing; only a named agent does.
-        contrast_agent=True if agent not in (None, "") else None,
-    )
+def _secrets(elements: Elements) -> tuple[str, ...]:
+    return tuple(text(elements, tag) for tag in _SECRET_TAGS.values())
 
 
-def _directions(orientation: list[float] | None) -> tuple[Triple | None, Triple | None]:
+def _padding(flat: Elements) -> tuple[int, int] | None:
+    value = number(flat, _TAGS["PixelPaddingValue"])
+    if value is None or math.isnan(value):
+        return None
+    limit = number(flat, _TAGS["PixelPaddingRangeLimit"])
+    if limit is None or math.isnan(limit):
+        limit = value
+    return int(value), int(limit)
+
+
+def _directions(orientation: tuple[float, ...] | None) -> tuple[Triple | None, Triple | None]:
     """Give the two unit directions, or None where they are not unit and at right angles."""
     if orientation is None:
         return None, None
@@ -339,41 +329,9 @@ def _directions(orientation: list[float] | None) -> tuple[Triple | None, Triple 
     return (x / a, y / a, z / a), (u / d, v / d, w / d)
 
 
-def _image_type(flat: pydicom.Dataset, groups: list[pydicom.Dataset]) -> list[str]:
-    values = _value(flat, "FrameType" if groups else "ImageType")
-    several = [] if values is None else [values] if isinstance(values, str) else values
-    return [str(value).strip().upper() for value in several]
-
-
-def _numbers(dataset: pydicom.Dataset, name: str, n: int) -> list[float] | None:
-    try:
-        values = [float(value) for value in _value(dataset, name) or ()]
-    except (TypeError, ValueError):
-        return None
-    return values if len(values) == n and all(map(math.isfinite, values)) else None
-
-
-def _number(dataset: pydicom.Dataset, name: str) -> float | None:
-    try:
-        value = float(_value(dataset, name))
-    except (TypeError, ValueError):
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _value(dataset: pydicom.Dataset, name: str) -> Any:
-    element = dataset.get(_TAG_OF[name])
-    return None if element is None else element.value
-
-
-def _text(dataset: pydicom.Dataset, name: str) -> str:
-    value = _value(dataset, name)
-    return "" if value is None else str(value).strip()
-
-
-def _short(dataset: pydicom.Dataset, name: str) -> str | None:
-    """Give a technical tag as one short printable line: tags can hold anything."""
-    value = _value(dataset, name)
-    several = value if isinstance(value, list | pydicom.multival.MultiValue) else [value]
-    text = " ".join(str(part) for part in several if part is not None)
-    return "".join(filter(str.isprintable, text)).strip()[:64] or None
+def _kind_of(image_type: list[str]) -> str:
+    told = [value.upper() for value in image_type]
+    if "LOCALIZER" in told:
+        return "localizer"
+    words = {*told, *(word for value in told for word in value.split())}
+    return "projection" if words & _PROJECTIONS else "slice"

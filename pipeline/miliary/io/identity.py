@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import unicodedata
 import uuid
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 #: Stands in when `MILIARY_CASE_KEY` is not set. It is public: whoever knows a UID can then find
 #: its case. Set the variable to a secret of yours where that matters.
 _DEFAULT_KEY = "miliary"
 
-_UID_LIKE = re.compile(r"\d+(\.\d+){4,}")
+_UID_LIKE = re.compile(r"\d+(\.\d+){4,}|(?=[\d.]{20})\d+(\.\d+)+")
 
 #: Words of made-up patients; they tell nothing and would hide the folders of our own phantoms.
-_NEUTRAL = frozenset({"phantom", "miliary", "patient", "anonymous", "anon", "test", "case"})
+_NEUTRAL = frozenset({"phantom", "miliary", "patient", "anonymous", "anon", "test", "case", "ct"})
+
+_ENDING = re.compile(r"(\.[a-z]{2,4}){0,2}$", re.IGNORECASE)
 
 
 def hashed(*parts: str, digits: int = 10) -> str:
@@ -88,31 +92,78 @@ def masked_path(path: str, secrets: Iterable[str]) -> str:
     path : str
         A relative path with `/` between its parts.
     secrets : iterable of str
-        Name and id of the patient as the headers have them.
+        Id, name, birth date and the like of the patient as the headers have them.
 
     Returns
     -------
     str
-        The path, with `#` and a short hash in place of each such part.
+        The path, printable, with `#` and a short hash in place of each such part.
     """
-    words = {word for secret in secrets for word in _words(secret)}
-    return "/".join(_masked(part, words) for part in path.split("/"))
+    words = _all_words(tuple(secrets))
+    return "/".join(_masked(part, _tells(part, words)) for part in path.split("/"))
 
 
-def _masked(part: str, words: set[str]) -> str:
-    telling = _UID_LIKE.search(part) or any(word in part.lower() for word in words)
-    return f"#{hashed(part, digits=8)}" if telling else part
+def printable(text: str) -> str:
+    """Take out of a text what a terminal or a table could take for more than text.
+
+    Parameters
+    ----------
+    text : str
+        Any, even what is no valid text at all.
+
+    Returns
+    -------
+    str
+        With `?` for control characters, marks of direction and lone halves of characters.
+    """
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def _masked(part: str, hidden: bool) -> str:
+    if not hidden:
+        return printable(part)
+    ending = _ENDING.search(part)
+    return f"#{hashed(part, digits=8)}{ending.group() if ending else ''}"
+
+
+@lru_cache(maxsize=64)
+def _all_words(secrets: tuple[str, ...]) -> frozenset[str]:
+    """Gather the words of a patient, once for all files of a series."""
+    return frozenset(word for secret in secrets for word in _words(secret))
+
+
+def _tells(part: str, words: frozenset[str]) -> bool:
+    if _UID_LIKE.search(part):
+        return True
+    plain = _folded(part)
+    tokens = set(re.split(r"[\W_]+", plain))
+    # Of a short word only the whole counts: it is a part of half of all names.
+    return any(word in plain if len(word) > 3 else word in tokens for word in words)
+
+
+def _folded(text: str) -> str:
+    """Give a text without accents and capitals: paths are often written without them."""
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(char for char in parts if not unicodedata.combining(char))
 
 
 def _words(secret: str) -> list[str]:
-    """Split a name or id; words under three letters would hide half of all paths."""
-    text = secret.lower().strip()
+    """Split a name, an id or a date into the words that would give it away in a path."""
+    text = _folded(secret).strip()
+    if re.fullmatch(r"(19|20)\d{6}", text):
+        return _dates(text)
     if text.isdigit():
-        return [text] if len(text) > 3 else []
-    words = [word for word in re.split(r"[\s^=,._-]+", text) if len(word) > 2]
+        return [text] if len(text) > 2 else []
+    words = [word for word in re.split(r"[\W_]+", text) if len(word) > 1]
     return [
         word for word in words if word not in _NEUTRAL and not (word.isdigit() and len(word) < 5)
     ]
+
+
+def _dates(day: str) -> list[str]:
+    year, month, date = day[:4], day[4:6], day[6:]
+    orders = ((year, month, date), (date, month, year), (month, date, year))
+    return [mark.join(order) for order in orders for mark in ("", "-", ".", "_")]
 
 
 def _key() -> bytes:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import os
-import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydicom.uid import UID_dictionary
 
 from miliary.config.reading import ReadSettings
 from miliary.errors import InputError
-from miliary.io.headers import SliceHeader
-from miliary.io.identity import hashed, masked_path
-from miliary.io.scan import scan_inputs
+from miliary.io.choice import choose
+from miliary.io.grouping import by_grid, by_series, mixed_grids, split_phases
+from miliary.io.headers import NotCtError, SliceHeader
+from miliary.io.identity import hashed, masked_path, printable
+from miliary.io.scan import Scan, scan_inputs
 from miliary.io.sources import Source
-from miliary.io.stack import judge, mixed_grids, split_phases
+from miliary.io.stack import Judged, judge
 from miliary.io.volume_files import VolumeFile
 from miliary.volume import Acquisition
 
@@ -54,8 +56,8 @@ class SeriesInfo:
         Its files, in order of position.
     notes : tuple of str
         Warnings that go with the volume.
-    slices : tuple of (Source, int)
-        File and frame of each slice; empty for a volume file.
+    stack : Judged or None
+        Its slices and their grid; None for all but a usable DICOM series.
     """
 
     case: str
@@ -72,12 +74,17 @@ class SeriesInfo:
     reason: str
     files: tuple[Source, ...]
     notes: tuple[str, ...] = ()
-    slices: tuple[tuple[Source, int], ...] = ()
+    stack: Judged | None = None
 
     @property
     def usable(self) -> bool:
         """Whether it can be read, chosen or not."""
         return self.code == "OK" or self.code.startswith("W_")
+
+    @property
+    def resampled(self) -> bool:
+        """Whether its grid is interpolated, as `read.allow` permitted."""
+        return self.acquisition.resampled is not None
 
     @property
     def slice_thickness_mm(self) -> float | None:
@@ -116,16 +123,17 @@ def find_inputs(inputs: Sequence[Path], settings: ReadSettings) -> tuple[SeriesI
         For an input that does not exist, and where no series is found at all.
     """
     scan = scan_inputs(inputs, settings)
-    infos = [info for group in _by_series(scan.headers) for info in _judged(group, settings)]
-    infos = [_warned(info, scan.broken) for info in infos]
+    infos = [info for group in by_series(scan.headers) for info in _judged(group, settings)]
+    infos = [_anonymous(_warned(info, scan.broken), settings) for info in infos]
     infos += [_volume_info(volume, settings) for volume in scan.volumes]
+    served = {header.source.folder for header in scan.headers}
+    infos += _unusable(scan, served, settings)
     if not infos:
         raise InputError(
             "the input must hold a CT: DICOM images, a zip of them, or a NIfTI, NRRD or MetaImage "
             f"volume, got {scan.counts_sentence()}; name the folder that holds the images"
         )
-    chosen = [info for study in _by_study(infos) for info in _choose(study, settings)]
-    return tuple(sorted(chosen, key=lambda info: (info.source, info.case)))
+    return tuple(sorted(choose(infos, settings), key=lambda info: (info.source, info.case)))
 
 
 def series_columns(infos: Sequence[SeriesInfo]) -> dict[str, list[Any]]:
@@ -162,36 +170,8 @@ def series_columns(infos: Sequence[SeriesInfo]) -> dict[str, list[Any]]:
     }
 
 
-def _by_series(headers: Iterable[SliceHeader]) -> list[list[SliceHeader]]:
-    series = defaultdict(list)
-    for header in headers:
-        # Without a UID the folder has to tell series apart.
-        name = header.series_uid or f"folder {header.source.folder}"
-        series[header.study_uid, name].append(header)
-    return list(series.values())
-
-
-def _by_grid(headers: Iterable[SliceHeader], settings: ReadSettings) -> list[list[SliceHeader]]:
-    """Part a series by size, orientation and pixel spacing; localizers stay by themselves."""
-    grids: list[tuple[tuple[object, ...], list[float], list[SliceHeader]]] = []
-    for header in headers:
-        numbers = [*(header.across or ()), *(header.down or ()), *(header.pixel_mm or ())]
-        kind = (header.rows, header.columns, header.is_localizer, len(numbers))
-        for other_kind, other, members in grids:
-            if kind == other_kind and _near(numbers, other, settings.same_direction):
-                members.append(header)
-                break
-        else:
-            grids.append((kind, numbers, [header]))
-    return [members for _, _, members in grids]
-
-
-def _near(numbers: list[float], other: list[float], tolerance: float) -> bool:
-    return all(abs(a - b) <= tolerance for a, b in zip(numbers, other, strict=True))
-
-
 def _judged(series: list[SliceHeader], settings: ReadSettings) -> list[SeriesInfo]:
-    grids = _by_grid(series, settings)
+    grids = by_grid(series, settings)
     mixed = mixed_grids(grids)
     stacks = [part for grid in grids for part in split_phases(grid, settings)]
     # The order of files must not matter, not even for the names of equally long stacks.
@@ -199,39 +179,45 @@ def _judged(series: list[SliceHeader], settings: ReadSettings) -> list[SeriesInf
     infos = [_dicom_info(stack, index, settings) for index, stack in enumerate(stacks)]
     if mixed:
         infos = [
-            replace(info, code="E_MIXED_SPACING", reason=mixed) if info.usable else info
+            replace(info, code=mixed[0], reason=mixed[1], stack=None) if info.usable else info
             for info in infos
         ]
     return infos
 
 
 def _dicom_info(stack: list[SliceHeader], index: int, settings: ReadSettings) -> SeriesInfo:
-    verdict = judge(stack, settings)
-    first = verdict.slices[0]
-    spacing = None
-    if verdict.affine is not None:
-        z, y, x = (float(length) for length in np.linalg.norm(verdict.affine[:3, :3], axis=0))
-        spacing = (z, y, x)
+    judged = judge(stack, settings)
+    first = judged.slices[0]
     uid = first.series_uid or f"folder {first.source.folder}"
     # The first stack of a series carries its name alone, so that a stray file changes nothing.
     parts = (uid,) if index == 0 else (uid, str(index))
+    spacing = None
+    if judged.affine is not None:
+        z, y, x = (float(length) for length in np.linalg.norm(judged.affine[:3, :3], axis=0))
+        spacing = (z, y, x)
+    n, rows, columns = judged.shape
     return SeriesInfo(
         case="case-" + hashed("series", *parts),
-        source=_common_source(stack, settings),
-        study_key=hashed("study", first.study_uid or uid),
+        source=_common_source([s.source for s in stack], first.secrets, settings),
+        study_key=_study_key(first.study_uid or uid, first.secrets),
         kind="dicom",
-        n_slices=len(verdict.slices),
-        rows=first.rows,
-        columns=first.columns,
+        n_slices=n,
+        rows=rows,
+        columns=columns,
         spacing_mm=spacing,
-        acquisition=first.acquisition,
+        acquisition=replace(first.acquisition, resampled=judged.resampled or None),
         chosen=False,
-        code=verdict.code,
-        reason=verdict.reason,
-        files=tuple(dict.fromkeys(item.source for item in verdict.slices)),
-        notes=(verdict.reason,) if verdict.code.startswith("W_") else (),
-        slices=tuple((item.source, item.frame) for item in verdict.slices),
+        code=judged.code,
+        reason=judged.reason,
+        files=tuple(dict.fromkeys(item.source for item in judged.slices)),
+        notes=(judged.reason,) if judged.code.startswith("W_") else (),
+        stack=judged if spacing else None,
     )
+
+
+def _study_key(uid: str, secrets: tuple[str, ...]) -> str:
+    """Name a study; two patients under one UID, as careless anonymisation has it, have two."""
+    return hashed("study", uid, *secrets[:1])
 
 
 def _warned(info: SeriesInfo, broken: Counter[str]) -> SeriesInfo:
@@ -245,11 +231,25 @@ def _warned(info: SeriesInfo, broken: Counter[str]) -> SeriesInfo:
     return replace(info, code=code, reason=reason, notes=(*info.notes, note))
 
 
+def _anonymous(info: SeriesInfo, settings: ReadSettings) -> SeriesInfo:
+    """Take everything of the patient out of what is kept of a series, but where its files lie."""
+    if info.stack is None:
+        return info
+    secrets = info.stack.slices[0].secrets
+    show = partial(masked_path, secrets=secrets) if settings.mask_paths else printable
+    sources = {s: replace(s, relative=show(s.relative)) for s in info.files}
+    slices = tuple(
+        replace(item.without_identity(), source=sources[item.source]) for item in info.stack.slices
+    )
+    stack = replace(info.stack, slices=slices)
+    return replace(info, files=tuple(sources.values()), stack=stack)
+
+
 def _volume_info(volume: VolumeFile, settings: ReadSettings) -> SeriesInfo:
-    relative = masked_path(volume.relative, ()) if settings.mask_paths else volume.relative
+    show = partial(masked_path, secrets=()) if settings.mask_paths else printable
     return SeriesInfo(
         case="case-" + volume.content_hash,
-        source=relative,
+        source=show(volume.relative),
         study_key=volume.content_hash,
         kind="volume",
         n_slices=volume.shape[0],
@@ -264,73 +264,67 @@ def _volume_info(volume: VolumeFile, settings: ReadSettings) -> SeriesInfo:
     )
 
 
-def _common_source(stack: list[SliceHeader], settings: ReadSettings) -> str:
-    folders = {header.source.folder for header in stack}
-    common = os.path.commonpath(folders) if len(folders) > 1 else folders.pop()
-    return masked_path(common, stack[0].secrets) if settings.mask_paths else (common or ".")
+def _unusable(scan: Scan, served: set[str], settings: ReadSettings) -> list[SeriesInfo]:
+    """Tell of what is there and is no series: other images, broken folders, broken zips."""
+    infos = []
+    for (study, series), objects in scan.foreign.items():
+        infos.append(_foreign_info(study, series, objects, settings))
+    for folder, n in scan.broken.items():
+        if folder not in served:
+            reason = f"files must be readable, got {n} truncated, damaged or too big."
+            infos.append(_bare_info(folder, "E_UNREADABLE", reason, n, settings))
+    for relative, code, reason in scan.refused:
+        infos.append(_bare_info(relative, code, reason, 0, settings))
+    return infos
 
 
-def _by_study(infos: Iterable[SeriesInfo]) -> list[list[SeriesInfo]]:
-    studies = defaultdict(list)
-    for info in infos:
-        studies[info.study_key].append(info)
-    return list(studies.values())
-
-
-def _choose(study: list[SeriesInfo], settings: ReadSettings) -> list[SeriesInfo]:
-    """Mark the best usable series of a study, and tell the others why not."""
-    usable = sorted((info for info in study if info.usable), key=lambda info: _rank(info, settings))
-    if not usable:
-        return study
-    best = usable[0]
-    why = f"Chosen of {len(usable)} usable series" if len(usable) > 1 else "The only usable series"
-    decided = [_with(best, f"{why} of its study: {_describe(best, settings)}.", chosen=True)]
-    decided += [
-        _with(
-            other,
-            f"Another series of the study ranks higher: {_describe(best, settings)}; "
-            f"this one: {_describe(other, settings)}.",
-            chosen=False,
-        )
-        for other in usable[1:]
-    ]
-    return decided + [info for info in study if not info.usable]
-
-
-def _with(info: SeriesInfo, sentence: str, *, chosen: bool) -> SeriesInfo:
-    return replace(info, chosen=chosen, reason=f"{info.reason} {sentence}".strip())
-
-
-def _rank(info: SeriesInfo, settings: ReadSettings) -> tuple[object, ...]:
-    """Order series of a study: whole chest, thin, sharp, most slices; the name breaks ties."""
-    band = math.ceil(_thickness_mm(info) / settings.thickness_band_mm - 1e-6)
-    return (
-        _covered_mm(info) < settings.chest_mm,
-        band,
-        not _is_sharp(info, settings),
-        -info.n_slices,
-        info.case,
+def _foreign_info(
+    study: str, series: str, objects: list[tuple[Source, NotCtError]], settings: ReadSettings
+) -> SeriesInfo:
+    # Names of the standard's classes only: what a file says of itself may be anything.
+    kinds = Counter(UID_dictionary.get(error.sop_class, ("unknown",))[0] for _, error in objects)
+    told = ", ".join(f"{n} of {kind}" for kind, n in sorted(kinds.items()))
+    sources, secrets = [source for source, _ in objects], objects[0][1].secrets
+    return SeriesInfo(
+        case="case-" + hashed("series", series or f"folder {sources[0].folder}", "not CT"),
+        source=_common_source(sources, secrets, settings),
+        study_key=_study_key(study or series, secrets),
+        kind="dicom",
+        n_slices=len(objects),
+        rows=0,
+        columns=0,
+        spacing_mm=None,
+        acquisition=Acquisition(),
+        chosen=False,
+        code="SKIP_NOT_CT",
+        reason=f"DICOM objects must be images of CT, got {told}.",
+        files=tuple(sources),
     )
 
 
-def _describe(info: SeriesInfo, settings: ReadSettings) -> str:
-    chest = "whole chest" if _covered_mm(info) >= settings.chest_mm else "part of the chest"
-    kernel = "sharp kernel" if _is_sharp(info, settings) else "smooth or unknown kernel"
-    return (
-        f"{chest} ({_covered_mm(info):.0f} mm), {_thickness_mm(info):.4g} mm thick, {kernel}, "
-        f"{info.n_slices} slices"
+def _bare_info(relative: str, code: str, reason: str, n: int, settings: ReadSettings) -> SeriesInfo:
+    """Make the row of files of which nothing is known, not even whose they are."""
+    show = partial(masked_path, secrets=()) if settings.mask_paths else printable
+    return SeriesInfo(
+        case="case-" + hashed("broken", relative),
+        source=show(relative),
+        study_key=hashed("broken", relative),
+        kind="dicom",
+        n_slices=n,
+        rows=0,
+        columns=0,
+        spacing_mm=None,
+        acquisition=Acquisition(),
+        chosen=False,
+        code=code,
+        reason=reason,
+        files=(),
     )
 
 
-def _covered_mm(info: SeriesInfo) -> float:
-    return info.n_slices * info.spacing_mm[0] if info.spacing_mm else 0.0
-
-
-def _thickness_mm(info: SeriesInfo) -> float:
-    """Give the larger of slice distance and thickness: either one hides small nodules."""
-    return max(info.spacing_mm[0] if info.spacing_mm else 0.0, info.slice_thickness_mm or 0.0)
-
-
-def _is_sharp(info: SeriesInfo, settings: ReadSettings) -> bool:
-    kernel = info.kernel or ""
-    return any(re.match(pattern, kernel, re.IGNORECASE) for pattern in settings.sharp_kernels)
+def _common_source(
+    sources: Sequence[Source], secrets: tuple[str, ...], settings: ReadSettings
+) -> str:
+    folders = {source.folder for source in sources}
+    common = (os.path.commonpath(folders) if len(folders) > 1 else folders.pop()) or "."
+    return masked_path(common, secrets) if settings.mask_paths else printable(common)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from miliary.arrays import AnyArray
 from miliary.config.reading import ReadSettings
 from miliary.errors import SeriesError
 from miliary.io.orient import Turn, patient_turn
-from miliary.io.reading import judged_series
+from miliary.io.scan import quiet_pydicom
 from miliary.io.series import SeriesInfo
 from miliary.io.sources import Archive
 
@@ -71,25 +70,29 @@ def source_images(info: SeriesInfo, settings: ReadSettings) -> SourceImages:
     SeriesError
         Where the series is not DICOM, or a part of several multi-frame objects.
     """
-    if info.kind != "dicom":
+    judged = info.stack
+    if judged is None or judged.affine is None:
         raise SeriesError(
             f"DICOM results need a DICOM input, got a {info.kind} file; leave out --dicom",
             code="E_NO_SOURCE",
         )
-    with Archive(settings) as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        judged = judged_series(info, archive, settings)
-        sources = list(dict.fromkeys(item.source for item in judged.slices))
-        datasets = []
-        for source in sources:
-            with archive.open(source) as file:
-                datasets.append(pydicom.dcmread(file, stop_before_pixels=True, force=True))
-    if judged.affine is None or len(sources) not in (1, len(judged.slices)):
+    if judged.resampling is not None:
+        raise SeriesError(
+            "DICOM results need slices as they were scanned, got resampled ones; leave out --dicom",
+            code="E_NO_SOURCE",
+        )
+    sources = list(dict.fromkeys(item.source for item in judged.slices))
+    if len(sources) not in (1, len(judged.slices)):
         raise SeriesError(
             f"DICOM results need one file a slice, or one in all, got {len(sources)} files of "
             f"{len(judged.slices)} slices; leave out --dicom",
             code="E_NO_SOURCE",
         )
+    datasets = []
+    with Archive(settings) as archive, quiet_pydicom():
+        for source in sources:
+            with archive.open(source) as file:
+                datasets.append(pydicom.dcmread(file, stop_before_pixels=True, force=True))
     # The stack runs along the normal; frames of one object may lie in any order.
     order = [item.frame for item in judged.slices] if len(sources) == 1 else []
     frames = np.argsort(order) if order else np.arange(len(sources))

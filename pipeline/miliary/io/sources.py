@@ -6,6 +6,7 @@ import io
 import os
 import threading
 import zipfile
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,12 @@ from miliary.config.reading import ReadSettings
 from miliary.errors import InputError
 
 _MB = 1 << 20
+
+#: Zips kept open: a tree may hold thousands, and a process may open some thousand files.
+_OPEN_ZIPS = 8
+
+#: Buffer over a member: headers are read in small steps, some of them backwards.
+_MEMBER_BUFFER = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class Source:
 
 
 class Archive:
-    """Opens sources; keeps the zips open in between, for their list of members is slow to read.
+    """Opens sources; keeps some zips open in between, for their list of members is slow to read.
 
     Parameters
     ----------
@@ -59,7 +66,7 @@ class Archive:
     def __init__(self, settings: ReadSettings) -> None:
         self._max_bytes = int(settings.max_file_mb * _MB)
         self._max_zip_bytes = int(settings.max_zip_mb * _MB)
-        self._zips: dict[Path, zipfile.ZipFile] = {}
+        self._zips: OrderedDict[Path, zipfile.ZipFile] = OrderedDict()
         self._lock = threading.Lock()
 
     def __enter__(self) -> Archive:
@@ -76,7 +83,7 @@ class Archive:
         self._zips.clear()
 
     def open(self, source: Source) -> BinaryIO:
-        """Open a source for reading; a member is unpacked into memory.
+        """Open a source for reading; a member is unpacked while it is read.
 
         Parameters
         ----------
@@ -93,11 +100,14 @@ class Archive:
         OSError
             Where it cannot be read, or is larger than the cap.
         """
+        # A member's stated size may be a lie, but no more than that is ever unpacked.
+        if self.size(source) > self._max_bytes:
+            raise OSError(f"a file must be at most {self._max_bytes} bytes")
         if not source.is_member:
-            if source.path.stat().st_size > self._max_bytes:
-                raise OSError(f"the file must be at most {self._max_bytes} bytes")
             return source.path.open("rb")
-        return io.BytesIO(self._member_bytes(source))
+        opened = self._opened(source.path)
+        member = opened.open(opened.infolist()[source.member])
+        return io.BufferedReader(member, _MEMBER_BUFFER)  # type: ignore[type-var]
 
     def size(self, source: Source) -> int:
         """Give the unpacked size of a source in bytes.
@@ -146,29 +156,26 @@ class Archive:
             )
         return [Source(path, i, relative) for i, info in enumerate(infos) if not info.is_dir()]
 
-    def _member_bytes(self, source: Source) -> bytes:
-        opened = self._opened(source.path)
-        with opened.open(opened.infolist()[source.member]) as member:
-            # The size that the zip states may be a lie: read no more than the cap, and see.
-            content = member.read(self._max_bytes + 1)
-        if len(content) > self._max_bytes:
-            raise OSError(f"the member must be at most {self._max_bytes} bytes")
-        return content
-
     def _opened(self, path: Path) -> zipfile.ZipFile:
         with self._lock:
             if path not in self._zips:
                 self._zips[path] = zipfile.ZipFile(path)
+            self._zips.move_to_end(path)
+            while len(self._zips) > _OPEN_ZIPS:
+                # Members that are being read keep the file open until they are done.
+                self._zips.popitem(last=False)[1].close()
             return self._zips[path]
 
 
-def walk(inputs: list[Path]) -> Iterator[tuple[Path, str]]:
+def walk(inputs: list[Path], counts: Counter[str]) -> Iterator[tuple[Path, str]]:
     """Give every regular file under the inputs once, in a fixed order.
 
     Parameters
     ----------
     inputs : list of Path
-        Folders and files.
+        Folders and files; a file named DICOMDIR stands for its folder.
+    counts : Counter of str
+        Gains what was passed over: folders that cannot be opened, and links to folders.
 
     Yields
     ------
@@ -187,21 +194,29 @@ def walk(inputs: list[Path]) -> Iterator[tuple[Path, str]]:
                 f"an input must be a folder or a file, got {given}, which does not exist; "
                 "check the path"
             )
-        base = given if given.is_dir() else given.parent
-        for path in _files(given):
+        # The paths in a DICOMDIR are not to be trusted: whatever lies beside it is looked at.
+        folder = given.parent if given.name.upper() == "DICOMDIR" and given.is_file() else given
+        base = folder if folder.is_dir() else folder.parent
+        for path in _files(folder, counts):
             status = os.stat(path)
             if (status.st_dev, status.st_ino) not in seen:
                 seen.add((status.st_dev, status.st_ino))
                 yield path, path.relative_to(base).as_posix()
 
 
-def _files(given: Path) -> Iterator[Path]:
+def _files(given: Path, counts: Counter[str]) -> Iterator[Path]:
     if given.is_file():
         yield given
         return
-    # Links to folders are not followed: they may lead round in circles.
-    for folder, folders, names in os.walk(given, followlinks=False):
+
+    def closed(_: OSError) -> None:
+        counts["folder(s) that cannot be opened"] += 1
+
+    # Links to folders are not followed: they may lead round in circles, or out of the input.
+    for folder, folders, names in os.walk(given, onerror=closed, followlinks=False):
         folders.sort()
+        linked = sum(os.path.islink(os.path.join(folder, name)) for name in folders)
+        counts["link(s) to folders, not followed"] += linked
         for name in sorted(names):
             path = Path(folder, name)
             if path.is_file():

@@ -6,22 +6,28 @@ number are hearsay: other readers that believe them are wrong without saying so.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from miliary.arrays import FloatArray
 from miliary.config.reading import ReadSettings
+from miliary.io.grouping import mixed_frames, normal_of, positions_of, without_copies
 from miliary.io.headers import SliceHeader
 from miliary.io.identity import masked_path
-
-#: Distances that hold this many slices or fewer cannot be called even or uneven.
-_FEWEST_TO_JUDGE = 3
+from miliary.io.resample import Resampling, plan_resampling
+from miliary.io.spacing import Spacing, judge_spacing
 
 #: Rescale types that may be HU: US is "unspecified", which many scanners write.
 _HU_TYPES = ("HU", "HOUNS", "US")
+
+#: A slice no farther from its place than this part of a step is kept where others are missing,
+#: and where distances vary.
+_KEPT_MISSING, _KEPT_VARIABLE = 0.25, 0.02
+
+Verdict = tuple[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,40 +43,27 @@ class Judged:
     reason : str
         Sentences that go with the code.
     affine : (4, 4) float or None
-        Maps `(slice, row, column)` to world points; None where refused.
+        Maps `(slice, row, column)` of the grid to world points; None where refused.
+    resampling : Resampling or None
+        How the grid is made of the slices; None where they are the grid.
+    resampled : str
+        The same in words; empty where they are the grid.
     """
 
     slices: tuple[SliceHeader, ...]
     code: str
     reason: str
     affine: FloatArray | None = None
+    resampling: Resampling | None = None
+    resampled: str = ""
 
-
-def split_phases(slices: Sequence[SliceHeader], settings: ReadSettings) -> list[list[SliceHeader]]:
-    """Part a series whose positions repeat into phases, where the headers tell them apart.
-
-    Parameters
-    ----------
-    slices : sequence of SliceHeader
-        Of one series and one grid.
-    settings : ReadSettings
-        Limits.
-
-    Returns
-    -------
-    list of list of SliceHeader
-        The phases; all slices in one list where nothing repeats or nothing tells.
-    """
-    unique, _ = _without_copies(slices)
-    if not _repeats(unique, settings):
-        return [list(slices)]
-    for name in ("temporal_position", "acquisition_number"):
-        parts = defaultdict(list)
-        for item in unique:
-            parts[getattr(item, name)].append(item)
-        if len(parts) > 1 and not any(_repeats(part, settings) for part in parts.values()):
-            return [parts[key] for key in sorted(parts)]
-    return [list(slices)]
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Slices, rows and columns of the grid."""
+        made, first = self.resampling, self.slices[0]
+        if made is None:
+            return len(self.slices), first.rows, first.columns
+        return made.n_slices, made.rows, made.columns
 
 
 def judge(slices: Sequence[SliceHeader], settings: ReadSettings) -> Judged:
@@ -88,56 +81,33 @@ def judge(slices: Sequence[SliceHeader], settings: ReadSettings) -> Judged:
     Judged
         The verdict.
     """
-    unique, copies = _without_copies(slices)
+    unique, copies = without_copies(slices)
     refusal = _unfit(unique, settings)
     if refusal:
         return Judged(tuple(unique), *refusal)
-    normal = _normal(unique[0])
-    points = _positions(unique)
+    normal = normal_of(unique[0])
+    points = positions_of(unique)
     order = np.argsort(points @ normal, kind="stable")
-    ordered, points = [unique[i] for i in order], points[order]
-    refusal = _uneven(ordered, points, normal, settings) or _too_few(ordered, settings)
+    ordered, points = tuple(unique[i] for i in order), points[order]
+    spacing = judge_spacing(ordered, points, normal, settings, lambda s: name_of(s, settings))
+    refused = [fault for fault in spacing.faults if fault.allowed not in settings.allow]
+    if refused:
+        return Judged(ordered, f"E_{refused[0].code}", refused[0].sentence)
+    refusal = _too_few(ordered, spacing, settings) or _mixed(ordered)
     if refusal:
-        return Judged(tuple(ordered), *refusal)
-    warnings = _warnings(ordered, copies)
-    code = warnings[0][0] if warnings else "OK"
-    sentences = " ".join(sentence for _, sentence in warnings)
-    return Judged(tuple(ordered), code, sentences, _affine(ordered[0], points, normal))
-
-
-def mixed_grids(groups: Sequence[Sequence[SliceHeader]]) -> str:
-    """Say whether one series lies on several grids of one orientation.
-
-    Parameters
-    ----------
-    groups : sequence of sequence of SliceHeader
-        The grids of one series.
-
-    Returns
-    -------
-    str
-        A sentence; empty where there is one grid, beside strays of one or two slices.
-    """
-    grids = [
-        group
-        for group in groups
-        if len(group) >= _FEWEST_TO_JUDGE and not group[0].is_localizer and group[0].pixel_mm
-    ]
-    by_direction = Counter(_direction_key(group[0]) for group in grids)
-    mixed = [group for group in grids if by_direction[_direction_key(group[0])] > 1]
-    if not mixed:
-        return ""
-    parts = [
-        f"{len(group)} slices of {group[0].rows} x {group[0].columns} pixels of "
-        f"{group[0].pixel_mm[0]:.4g} x {group[0].pixel_mm[1]:.4g} mm"
-        for group in mixed
-        if group[0].pixel_mm
-    ]
-    return f"a series must lie on one grid, got {' and '.join(parts)}; export them apart"
-
-
-def _direction_key(header: SliceHeader) -> tuple[float, ...]:
-    return tuple(round(value, 2) + 0.0 for value in (*(header.across or ()), *(header.down or ())))
+        return Judged(ordered, *refusal)
+    found = [(f"W_{fault.code}", fault.mended) for fault in spacing.faults]
+    resampled = " ".join(sentence for _, sentence in found)
+    found += _warnings(ordered, copies)
+    code = found[0][0] if found else "OK"
+    reason = " ".join(sentence for _, sentence in found)
+    if not resampled:
+        return Judged(ordered, code, reason, _affine(ordered[0], points, normal))
+    affine, plan = _resampled(ordered[0], points, normal, spacing)
+    refusal = _too_big(plan.n_slices, plan.rows, plan.columns, settings)
+    if refusal:
+        return Judged(ordered, *refusal)
+    return Judged(ordered, code, reason, affine, plan, resampled)
 
 
 def name_of(header: SliceHeader, settings: ReadSettings) -> str:
@@ -164,46 +134,111 @@ def name_of(header: SliceHeader, settings: ReadSettings) -> str:
     return f"{name}, frame {header.frame + 1}" if header.frame else name
 
 
-def _without_copies(slices: Sequence[SliceHeader]) -> tuple[list[SliceHeader], int]:
-    """Leave out files that repeat an instance at its place; the first of each stays."""
-    first: dict[tuple[object, ...], SliceHeader] = {}
-    for item in slices:
-        # Without a UID nothing proves that two files are copies.
-        key = (item.sop_uid or id(item), item.frame, item.position_mm)
-        first.setdefault(key, item)
-    return list(first.values()), len(slices) - len(first)
-
-
-def _unfit(slices: Sequence[SliceHeader], settings: ReadSettings) -> tuple[str, str] | None:
+def _unfit(slices: Sequence[SliceHeader], settings: ReadSettings) -> Verdict | None:
     """Find what forbids to look at the positions at all."""
     first, n = slices[0], len(slices)
-    if first.is_localizer:
+    if first.kind == "localizer":
         return "SKIP_LOCALIZER", f"a localizer of {n} slice(s) is not a volume."
-    lost = [s for s in slices if not (s.position_mm and s.across and s.pixel_mm and s.rows > 0)]
-    if lost:
-        return "E_NO_GEOMETRY", (
-            f"every slice must state its position, orientation and pixel spacing, got {len(lost)} "
-            f"of {n} without, first {name_of(lost[0], settings)}."
+    if first.kind == "projection":
+        return "SKIP_PROJECTION", (
+            f"a volume must hold what was scanned, got {n} projection(s), such as of the highest "
+            "values in a slab."
         )
-    flat = [s for s in slices if s.slope == 0]
-    if flat:
-        return "E_SLOPE0", (
-            f"the rescale slope must not be 0, got 0 in {len(flat)} of {n} slices, first "
-            f"{name_of(flat[0], settings)}."
+    for code, is_wrong, must in _RULES:
+        # Of a stray slice or two it need not be told that they could not be read either.
+        if n < settings.min_slices and code not in _OF_FEW:
+            continue
+        wrong = [item for item in slices if is_wrong(item, settings)]
+        if wrong:
+            got = f"got {len(wrong)} of {n} without, first {name_of(wrong[0], settings)}"
+            return code, f"{must(wrong[0], settings)}, {got}."
+    bare = [item for item in slices if item.slope is None or item.intercept is None]
+    if 0 < len(bare) < n:
+        return "E_NO_RESCALE", (
+            f"all slices must state their rescale, or none, got {len(bare)} of {n} without, first "
+            f"{name_of(bare[0], settings)}."
         )
-    other = [s for s in slices if not s.rescale_type.startswith(_HU_TYPES) and s.rescale_type]
-    if other:
-        return "E_NOT_HU", f"values must be in HU, got another rescale type in {len(other)} slices."
-    return _too_big(slices, settings)
+    return _too_big(n, first.rows, first.columns, settings)
 
 
-def _too_big(slices: Sequence[SliceHeader], settings: ReadSettings) -> tuple[str, str] | None:
-    first, n = slices[0], len(slices)
-    size_mb = n * first.rows * first.columns * 2 / 2**20
-    if n > settings.max_slices or max(first.rows, first.columns) > settings.max_rows:
+def _lacks_geometry(item: SliceHeader, _: ReadSettings) -> bool:
+    return not (item.position_mm and item.across and item.pixel_mm and min(_size(item)) > 0)
+
+
+def _is_implausible(item: SliceHeader, settings: ReadSettings) -> bool:
+    low, high = settings.pixel_mm
+    pixel, place = item.pixel_mm or (0.0, 0.0), item.position_mm or (math.inf,)
+    return not low <= min(pixel) <= max(pixel) <= high or any(
+        abs(value) > settings.position_mm for value in place
+    )
+
+
+def _tell_implausible(item: SliceHeader, settings: ReadSettings) -> str:
+    low, high = settings.pixel_mm
+    y, x = item.pixel_mm or (0.0, 0.0)
+    return (
+        f"slices of a chest CT must have pixels of {low:g} to {high:g} mm within "
+        f"{settings.position_mm:g} mm, here {y:.4g} x {x:.4g} mm"
+    )
+
+
+def _size(item: SliceHeader) -> tuple[int, int]:
+    return item.rows, item.columns
+
+
+#: Code, whether a slice breaks the rule, and the rule as the beginning of a sentence; in order.
+_RULES: tuple[
+    tuple[
+        str,
+        Callable[[SliceHeader, ReadSettings], bool],
+        Callable[[SliceHeader, ReadSettings], str],
+    ],
+    ...,
+] = (
+    (
+        "E_NO_GEOMETRY",
+        _lacks_geometry,
+        lambda *_: "every slice must state its size, position, orientation and pixel spacing",
+    ),
+    ("E_NOT_PLAUSIBLE", _is_implausible, _tell_implausible),
+    (
+        "E_PIXELS",
+        lambda item, _: bool(item.pixels.fault),
+        lambda item, _: f"every slice must hold its pixels whole, here {item.pixels.fault}",
+    ),
+    (
+        "E_SLOPE0",
+        lambda item, _: item.slope == 0,
+        lambda *_: "every slice must have a rescale slope that is not 0",
+    ),
+    (
+        "E_RESCALE",
+        lambda item, _: math.isnan(item.slope or 0.0) or math.isnan(item.intercept or 0.0),
+        lambda *_: "every slice must have numbers for its rescale",
+    ),
+    (
+        "E_NOT_HU",
+        lambda item, _: bool(item.rescale_type) and not item.rescale_type.startswith(_HU_TYPES),
+        lambda *_: "every slice must have values in HU by its rescale type",
+    ),
+)
+
+
+#: Rules without which nothing can be said of slices, however few.
+_OF_FEW = ("E_NO_GEOMETRY", "E_NOT_PLAUSIBLE")
+
+
+def _mixed(slices: Sequence[SliceHeader]) -> Verdict | None:
+    sentence = mixed_frames(slices)
+    return ("E_MIXED_FRAMES", sentence) if sentence else None
+
+
+def _too_big(n: int, rows: int, columns: int, settings: ReadSettings) -> Verdict | None:
+    size_mb = n * rows * columns * 2 / 2**20
+    if n > settings.max_slices or max(rows, columns) > settings.max_rows:
         return "E_TOO_BIG", (
             f"a series must have at most {settings.max_slices} slices of {settings.max_rows} "
-            f"pixels a side, got {n} of {first.rows} x {first.columns}."
+            f"pixels a side, got {n} of {rows} x {columns}."
         )
     if size_mb > settings.max_volume_mb:
         return "E_TOO_BIG", (
@@ -212,107 +247,19 @@ def _too_big(slices: Sequence[SliceHeader], settings: ReadSettings) -> tuple[str
     return None
 
 
-def _too_few(slices: Sequence[SliceHeader], settings: ReadSettings) -> tuple[str, str] | None:
-    if len(slices) >= settings.min_slices:
+def _too_few(
+    slices: Sequence[SliceHeader], spacing: Spacing, settings: ReadSettings
+) -> Verdict | None:
+    one_place = bool(np.ptp(spacing.z_mm) < settings.coincident_mm)
+    if len(slices) >= settings.min_slices and not one_place:
         return None
+    at = " at one place" if one_place and len(slices) > 1 else ""
     return "SKIP_TOO_FEW", (
-        f"a volume needs at least {settings.min_slices} slices, got {len(slices)}."
+        f"a volume needs at least {settings.min_slices} slices, got {len(slices)}{at}."
     )
 
 
-def _uneven(
-    slices: Sequence[SliceHeader], points: FloatArray, normal: FloatArray, settings: ReadSettings
-) -> tuple[str, str] | None:
-    """Find what keeps ordered slices from being an even, upright stack."""
-    z_mm = points @ normal
-    steps_mm = np.diff(z_mm)
-    at_one_place = int((steps_mm < settings.coincident_mm).sum())
-    if len(slices) > at_one_place + 1 >= 2:
-        return _coincident(slices, steps_mm, settings)
-    if at_one_place or len(slices) < 2:
-        return _too_few(slices[: len(slices) - at_one_place], settings)
-    return _tilted(slices, points, normal, settings) or _gaps(slices, z_mm, steps_mm, settings)
-
-
-def _coincident(
-    slices: Sequence[SliceHeader], steps_mm: FloatArray, settings: ReadSettings
-) -> tuple[str, str]:
-    same = steps_mm < settings.coincident_mm
-    i = int(np.argmax(same))
-    pair = f"{name_of(slices[i], settings)} and {name_of(slices[i + 1], settings)}"
-    places = len(slices) - int(same.sum())
-    # Two phases repeat (nearly) every place; a stray slice repeats one or two.
-    if same.sum() >= 0.8 * places:
-        return "E_OVERLAPPING_PHASES", (
-            f"a series must hold one phase, got {len(slices)} slices at {places} positions that "
-            f"no tag tells apart, such as {pair}."
-        )
-    return "E_DUP_POSITIONS", (
-        f"slices must lie apart, got {int(same.sum())} at the position of another, such as {pair}."
-    )
-
-
-def _tilted(
-    slices: Sequence[SliceHeader], points: FloatArray, normal: FloatArray, settings: ReadSettings
-) -> tuple[str, str] | None:
-    z_mm = points @ normal
-    sideways = points - np.outer(z_mm, normal)
-    centred_z, centred = z_mm - z_mm.mean(), sideways - sideways.mean(axis=0)
-    lean = centred_z @ centred / (centred_z @ centred_z)
-    angle = float(np.degrees(np.arctan(np.linalg.norm(lean))))
-    off_mm = np.linalg.norm(centred - np.outer(centred_z, lean), axis=1)
-    worst = int(np.argmax(off_mm))
-    if off_mm[worst] > settings.shift_mm:
-        return "E_SHIFTED_SLICES", (
-            f"slices must lie above one another, got {off_mm[worst]:.2f} mm sideways at "
-            f"{name_of(slices[worst], settings)}."
-        )
-    if angle > settings.tilt_deg:
-        return "E_GANTRY_TILT", (
-            f"slices must be stacked along their normal, got a tilt of {angle:.1f} degrees, "
-            f"{np.linalg.norm(lean) * np.ptp(z_mm):.1f} mm over {np.ptp(z_mm):.0f} mm."
-        )
-    return None
-
-
-def _gaps(
-    slices: Sequence[SliceHeader], z_mm: FloatArray, steps_mm: FloatArray, settings: ReadSettings
-) -> tuple[str, str] | None:
-    if len(slices) < _FEWEST_TO_JUDGE:
-        return None
-    # In a short stack with one gap the median may be the gap: then it is called uneven.
-    step = float(np.median(steps_mm))
-    wrong = np.abs(steps_mm - step) > settings.step_tolerance * step
-    if not wrong.any():
-        return _drift(z_mm, step)
-    i = int(np.argmax(wrong))
-    pair = f"{name_of(slices[i], settings)} and {name_of(slices[i + 1], settings)}"
-    multiple = np.rint(steps_mm[wrong] / step)
-    whole = np.abs(steps_mm[wrong] - multiple * step) <= settings.step_tolerance * step * multiple
-    if (whole & (multiple >= 2)).all():
-        return "E_MISSING_SLICES", (
-            f"slices must follow each other every {step:.4g} mm, got {int((multiple - 1).sum())} "
-            f"missing, first between {pair}, {steps_mm[i]:.4g} mm apart."
-        )
-    return "E_VARIABLE_SPACING", (
-        f"slices must be evenly spaced, got distances of {steps_mm.min():.4g} to "
-        f"{steps_mm.max():.4g} mm (median {step:.4g} mm), first odd one between {pair}."
-    )
-
-
-def _drift(z_mm: FloatArray, step: float) -> tuple[str, str] | None:
-    """Find a spacing that changes little by little, each step within the tolerance."""
-    even = np.linspace(z_mm[0], z_mm[-1], len(z_mm))
-    off_mm = float(np.abs(z_mm - even).max())
-    if off_mm <= step / 2:
-        return None
-    return "E_VARIABLE_SPACING", (
-        f"slices must be evenly spaced, got one {off_mm:.4g} mm away from its place on an even "
-        f"grid of {step:.4g} mm."
-    )
-
-
-def _warnings(slices: Sequence[SliceHeader], copies: int) -> list[tuple[str, str]]:
+def _warnings(slices: Sequence[SliceHeader], copies: int) -> list[Verdict]:
     found = []
     if copies:
         found.append(("W_DUP_FILES", f"{copies} file(s) repeat a slice and were left out."))
@@ -331,20 +278,36 @@ def _warnings(slices: Sequence[SliceHeader], copies: int) -> list[tuple[str, str
     return found
 
 
-def _repeats(slices: Sequence[SliceHeader], settings: ReadSettings) -> bool:
-    if slices[0].across is None or any(s.position_mm is None for s in slices):
-        return False
-    z_mm = np.sort(_positions(slices) @ _normal(slices[0]))
-    return bool((np.diff(z_mm) < settings.coincident_mm).any())
-
-
-def _normal(header: SliceHeader) -> FloatArray:
-    normal: FloatArray = np.cross(np.array(header.across, float), np.array(header.down, float))
-    return normal / np.linalg.norm(normal)
-
-
-def _positions(slices: Sequence[SliceHeader]) -> FloatArray:
-    return np.array([s.position_mm for s in slices], float)
+def _resampled(
+    first: SliceHeader, points: FloatArray, normal: FloatArray, spacing: Spacing
+) -> tuple[FloatArray, Resampling]:
+    """Lay the even, upright grid that stands in for the slices."""
+    across, down = np.array(first.across, float), np.array(first.down, float)
+    pixel_mm = first.pixel_mm or (1.0, 1.0)
+    even = len(spacing.places_mm) == 0
+    places_mm = spacing.z_mm if even else spacing.places_mm
+    if even:
+        # Only tilted: the slices keep their places, but for what headers round.
+        places_mm = np.linspace(places_mm[0], places_mm[-1], len(places_mm))
+    step = float(places_mm[1] - places_mm[0])
+    varies = any(fault.allowed == "variable" for fault in spacing.faults)
+    plan, corner_mm = plan_resampling(
+        spacing.z_mm,
+        places_mm,
+        np.array([spacing.lean @ down, spacing.lean @ across]),
+        pixel_mm,
+        (first.rows, first.columns),
+        keep_mm=step * (_KEPT_VARIABLE if varies else _KEPT_MISSING),
+    )
+    sideways = points - np.outer(spacing.z_mm, normal + spacing.lean)
+    affine = np.eye(4)
+    affine[:3, 0] = normal * step
+    affine[:3, 1] = down * pixel_mm[0]
+    affine[:3, 2] = across * pixel_mm[1]
+    affine[:3, 3] = (
+        sideways.mean(axis=0) + normal * places_mm[0] + down * corner_mm[0] + across * corner_mm[1]
+    )
+    return affine, plan
 
 
 def _affine(first: SliceHeader, points: FloatArray, normal: FloatArray) -> FloatArray:

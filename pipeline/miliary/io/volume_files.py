@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,19 @@ from miliary.geometry import Geometry
 from miliary.io.identity import hashed_file
 from miliary.io.orient import patient_turn
 from miliary.io.pixels import OUTSIDE_HU, check_hu, tally_of
+from miliary.io.volume_headers import StoredVoxels, is_whole_stream, look_at_volume
 
 VOLUME_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
-#: A header that names another file for the voxels.
-_DATA_FILE = re.compile(rb"^\s*(?:ElementDataFile\s*=|data file:)\s*(\S+)\s*$", re.M | re.I)
-
-#: Voxel types that can hold HU; 8-bit images and labels cannot.
+#: Voxel types that can hold HU, with their bytes; 8-bit images and labels cannot.
 _CT_TYPES = {
-    sitk.sitkInt16,
-    sitk.sitkUInt16,
-    sitk.sitkInt32,
-    sitk.sitkUInt32,
-    sitk.sitkInt64,
-    sitk.sitkFloat32,
-    sitk.sitkFloat64,
+    sitk.sitkInt16: 2,
+    sitk.sitkUInt16: 2,
+    sitk.sitkInt32: 4,
+    sitk.sitkUInt32: 4,
+    sitk.sitkInt64: 8,
+    sitk.sitkFloat32: 4,
+    sitk.sitkFloat64: 8,
 }
 
 _INT16 = np.iinfo(np.int16)
@@ -83,22 +80,27 @@ def inspect_volume(path: Path, relative: str, settings: ReadSettings) -> VolumeF
     VolumeFile
         What it is; a file that cannot be read gets its code, not an error.
     """
-    content_hash = hashed_file(_parts(path))
+    stored = look_at_volume(path)
+    content_hash = hashed_file(stored.files)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError:
-        reason = (
-            "the volume file must be readable; it is damaged, or its axes are not at right angles."
-        )
+    reason = stored.fault
+    if not reason:
+        try:
+            reader.ReadImageInformation()
+        except RuntimeError:
+            reason = (
+                "the volume file must be readable; it is damaged, or its axes are not at right "
+                "angles."
+            )
+    if reason:
         return VolumeFile(path, relative, content_hash, (0, 0, 0), None, "E_PIXELS", reason)
     size, spacing = reader.GetSize(), reader.GetSpacing()
     shape, spacing_mm = (0, 0, 0), None
     if len(size) == 3:
         shape = (size[2], size[1], size[0])
         spacing_mm = (spacing[2], spacing[1], spacing[0])
-    code, reason = _fault(reader, settings) or ("OK", "")
+    code, reason = _fault(reader, stored, settings) or ("OK", "")
     return VolumeFile(path, relative, content_hash, shape, spacing_mm, code, reason)
 
 
@@ -122,6 +124,7 @@ def read_volume_file(path: Path, settings: ReadSettings) -> tuple[AnyArray, Geom
     SeriesError
         Where it cannot be read or is not in HU.
     """
+    _check_whole(path)
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -159,7 +162,7 @@ def affine_of(image: Any) -> FloatArray:
     return affine
 
 
-def _fault(reader: Any, settings: ReadSettings) -> tuple[str, str] | None:
+def _fault(reader: Any, stored: StoredVoxels, settings: ReadSettings) -> tuple[str, str] | None:
     size = reader.GetSize()
     if len(size) != 3 or reader.GetNumberOfComponents() != 1:
         return "SKIP_NOT_CT", f"a CT must have three axes and one value a voxel, got axes {size}."
@@ -172,26 +175,58 @@ def _fault(reader: Any, settings: ReadSettings) -> tuple[str, str] | None:
         return "SKIP_TOO_FEW", (
             f"a volume needs at least {settings.min_slices} slices, got {min(size)}."
         )
-    size_mb = float(np.prod(size, dtype=float)) * 2 / 2**20
-    if size_mb > settings.max_volume_mb:
+    return _misfit(reader, stored, settings)
+
+
+def _misfit(reader: Any, stored: StoredVoxels, settings: ReadSettings) -> tuple[str, str] | None:
+    """Find what forbids to read a volume that is a CT by its kind."""
+    n_bytes = _voxel_bytes(reader)
+    if n_bytes > settings.max_volume_mb * 2**20:
         return "E_TOO_BIG", (
-            f"a volume must take at most {settings.max_volume_mb:.0f} MB, got {size_mb:.0f} MB."
+            f"a volume must take at most {settings.max_volume_mb:.0f} MB, got "
+            f"{n_bytes / 2**20:.0f} MB."
+        )
+    if n_bytes > stored.most_bytes:
+        return "E_PIXELS", (
+            f"the file must hold the {n_bytes} bytes of voxels that its header claims, got at most "
+            f"{max(stored.most_bytes, 0)}; it is truncated or damaged."
+        )
+    if not stored.has_place:
+        return "E_NO_GEOMETRY", (
+            "a NIfTI file must say how its axes lie, got neither qform nor sform; right and left "
+            "would be a guess."
+        )
+    low, high = settings.pixel_mm[0], settings.step_mm[1]
+    spacing = reader.GetSpacing()
+    if not low <= min(spacing) <= max(spacing) <= high:
+        return "E_NOT_PLAUSIBLE", (
+            f"voxels of a chest CT must have sides of {low:g} to {high:g} mm, got "
+            f"{' x '.join(f'{side:.4g}' for side in spacing)} mm."
         )
     return None
 
 
-def _parts(path: Path) -> list[Path]:
-    """List the files that make up a volume: the header, and the voxels beside it."""
-    if path.name.lower().endswith((".mhd", ".nhdr")):
-        with path.open("rb") as file:
-            found = _DATA_FILE.search(file.read(1 << 16))
-        # Only a name in the same folder counts: a header must not lead elsewhere.
-        beside = (
-            path.parent / Path(found.group(1).decode("utf-8", "replace")).name if found else path
+def _voxel_bytes(reader: Any) -> int:
+    n_voxels = 1
+    for length in reader.GetSize():
+        n_voxels *= int(length)
+    return n_voxels * _CT_TYPES[reader.GetPixelID()]
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse a compressed file that is broken: ITK would make the missing voxels up."""
+    stored = look_at_volume(path)
+    if stored.fault or stored.stream_from < 0:
+        return
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    if not is_whole_stream(stored.files[-1], stored.stream_from, _voxel_bytes(reader)):
+        raise SeriesError(
+            "the volume file must be whole, got a broken compressed stream; it is truncated or "
+            "damaged",
+            code="E_PIXELS",
         )
-        if beside != path and beside.is_file():
-            return [path, beside]
-    return [path]
 
 
 def _as_int16(stored: AnyArray) -> AnyArray:
