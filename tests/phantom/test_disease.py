@@ -77,7 +77,7 @@ def test_random_places_pass_the_envelope_test_at_its_nominal_rate(site):
     window = Window(allowed.astype(np.uint8), np.full(3, site.chest.step_mm))
     settings = SpatialSettings(
         simulations=99, empty_space_simulations=0, covariate_simulations=99, max_radius_mm=15.0,
-        lattice_points=300, directions=200, min_separation_mm=0.0, reference_points=2000,
+        lattice_points=300, directions=200, reference_points=2000,
     )  # fmt: skip
     p = []
     for seed in range(PATTERNS_TRIED):

@@ -347,7 +347,7 @@ def _ground_glass(field: FloatArray, disease: DiseaseSpec) -> FloatArray | None:
     if not disease.ground_glass_share:
         return None
     level = np.quantile(field, 1.0 - disease.ground_glass_share)
-    glass: FloatArray = np.clip(0.5 + 3.0 * (field - np.float32(level)), 0.0, 1.0)
+    glass: FloatArray = np.clip(0.5 + 1.8 * (field - np.float32(level)), 0.0, 1.0)
     return glass.astype(np.float32)
 
 

@@ -38,10 +38,10 @@ _HILUM_MM = 10.0
 _WITHIN = 0.85
 
 #: Depth under the pleura in mm where most arteries end, and most veins that do not reach it.
-_BARE_MM = 3.0
+_BARE_MM = 1.5
 
 #: Part of the arteries and of the veins that come nearer to the pleura.
-_SUBPLEURAL = (0.1, 0.4)
+_SUBPLEURAL = (0.5, 0.8)
 
 #: Rounds of `settle`.
 _SETTLED = 2
