@@ -48,9 +48,9 @@ def match(found_mm, truth_mm, reach_mm):
 def blob_maxima(hu, spacing_mm, lung, counted):
     """Maxima of the scale-normalised LoG where they are counted, with their value and blobness.
 
-    Sigmas 0.6, 0.85 and 1.2 mm; values capped at 60 HU, outside of the lung set to -850 HU; a maximum is the
-    largest of 5 x 5 x 5 voxels and of the three scales. Blobness is the smallest eigenvalue of the
-    Hessian at the best scale as a part of the largest.
+    Sigmas 0.6, 0.85 and 1.2 mm; values capped at 60 HU, outside of the lung set to -850 HU; a
+    maximum is the largest of 5 x 5 x 5 voxels and of the three scales. Blobness is the smallest
+    eigenvalue of the Hessian at the best scale as a part of the largest.
     """
     # 850 HU are added, as a derivative that is cut short is not quite blind to a constant.
     capped = np.where(lung, np.minimum(hu, 60) + 850, 0).astype(np.float32)

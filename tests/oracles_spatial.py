@@ -109,3 +109,55 @@ def border_distance(mask, voxel_mm):
         gaps = np.linalg.norm(outside - (voxel + 1) * voxel_mm, axis=1)
         depth[tuple(voxel)] = gaps.min() - min(voxel_mm) / 2
     return depth
+
+
+def mark_correlation(points, strata, marks, radius, bandwidth, max_mm, bin_mm):
+    """Take the mean product of marks over pairs, by Epanechnikov's kernel at binned distances."""
+    above = below = 0.0
+    for i, j in itertools.combinations(range(len(points)), 2):
+        distance = math.dist(points[i], points[j])
+        if strata[i] != strata[j] or distance > max_mm:
+            continue
+        middle = (int(distance / bin_mm) + 0.5) * bin_mm
+        weight = max(0.0, 1 - ((radius - middle) / bandwidth) ** 2)
+        above += weight * marks[i] * marks[j]
+        below += weight
+    return above / below if below else math.nan
+
+
+def intensity(counts, room, sigma, reach):
+    """Sum Gaussian weights of every point and of all room around every voxel."""
+    voxels = np.argwhere(np.ones(counts.shape))
+    values, errors = np.full(counts.shape, np.nan), np.full(counts.shape, np.nan)
+    for here in np.argwhere(room > 0):
+        steps = (voxels - here) / sigma
+        near = (np.abs(voxels - here) <= np.ceil(reach * np.array(sigma))).all(axis=1)
+        weight = np.where(near, np.exp(-0.5 * (steps**2).sum(axis=1)), 0.0)
+        below = (weight * room.ravel()).sum()
+        values[tuple(here)] = (weight * counts.ravel()).sum() / below
+        errors[tuple(here)] = math.sqrt((weight**2 * counts.ravel()).sum()) / below
+    return values, errors
+
+
+def auc_spread(sample, strata, window_values):
+    """Mean share of the window below each value, and its variance within strata."""
+    share = np.array([np.mean([(w < v) + 0.5 * (w == v) for w in window_values]) for v in sample])
+    squares = sum(
+        ((share[strata == s] - share[strata == s].mean()) ** 2).sum() for s in np.unique(strata)
+    )
+    return share.mean(), (squares + 1 / 12) / (len(sample) - len(np.unique(strata)) + 1)
+
+
+def design_effect(scores, points, place_scores, places, weights, reach):
+    """Sum covariances of near pairs, one by one, less what near places give by themselves."""
+    weights = weights / weights.sum()
+    mine = scores - np.mean(scores)
+    theirs = place_scores - weights @ place_scores
+    n, observed, expected = len(scores), 0.0, 0.0
+    for i, j in itertools.permutations(range(n), 2):
+        if math.dist(points[i], points[j]) <= reach:
+            observed += mine[i] * mine[j]
+    for i, j in itertools.permutations(range(len(places)), 2):
+        if math.dist(places[i], places[j]) <= reach:
+            expected += (n - 1) * weights[i] * weights[j] * theirs[i] * theirs[j]
+    return 1 + observed / np.sum(mine**2) - expected / np.sum(weights * theirs**2)

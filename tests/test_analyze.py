@@ -161,8 +161,8 @@ def test_lungs_without_nodules_are_not_miliary(unharmed):
 
 
 def test_what_was_measured_in_the_scan_is_what_was_put_in(found, sick):
-    assert_allclose(found.quality.noise_hu, sick.spec.noise_hu, rtol=0.25)
-    assert_allclose(found.quality.psf_fwhm_mm, sick.spec.psf_fwhm_mm, rtol=0.25)
+    assert_allclose(found.quality.noise_hu, sick.spec.scanner.noise_hu, rtol=0.25)
+    assert_allclose(found.quality.psf_fwhm_mm, sick.spec.scanner.psf_fwhm_mm, rtol=0.25)
 
 
 def test_progress_names_the_steps_in_order_with_the_share_done(found, steps):
@@ -299,5 +299,6 @@ def test_every_step_works_alone_on_plain_arrays(sick, found, rng):
         settings=settings,
         rng=rng,
     )
-    assert lies.n >= len(found.nodules) - 2
+    # False ones in the wall of the heart or the chest lie outside of the window.
+    assert lies.n >= 0.95 * len(found.nodules)
     assert lies.share("pleura", 5.0).ratio > 0.5

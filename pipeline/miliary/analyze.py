@@ -25,10 +25,12 @@ from miliary.calibrate import (
     smoothed_for_calibration,
 )
 from miliary.config import Config
+from miliary.config.fissures import FissureSettings
 from miliary.config.lungs import LungSettings
 from miliary.config.vessels import VesselSettings
 from miliary.detect import detect
 from miliary.findings import Calibration, Distribution, ImageQuality
+from miliary.fissures import find_fissures
 from miliary.lungs import build_anatomy, segment_lungs
 from miliary.measure import fit_diameters, measure
 from miliary.nodules import Nodules
@@ -46,7 +48,8 @@ Progress = Callable[[str, float], None]
 #: Steps and the share of the time they take on a usual scan, for progress only.
 _STEPS = {
     "lungs": 0.2,
-    "vessels": 0.2,
+    "vessels": 0.15,
+    "fissures": 0.05,
     "quality": 0.05,
     "detect": 0.15,
     "measure": 0.05,
@@ -89,7 +92,7 @@ def analyze(
     clock = _Clock(progress)
     calibration_rng, size_rng, spatial_rng = np.random.default_rng(seed).spawn(3)
 
-    anatomy = segment(volume, config.lungs, config.vessels, step=clock)
+    anatomy = segment(volume, config.lungs, config.vessels, config.fissures, step=clock)
     hu = volume.hu[anatomy.box]
     clock("quality")
     quality = estimate_quality(hu, anatomy, config.quality)
@@ -144,10 +147,11 @@ def segment(
     volume: Volume,
     lungs: LungSettings | None = None,
     vessels: VesselSettings | None = None,
+    fissures: FissureSettings | None = None,
     *,
     step: Callable[[str], None] = lambda _: None,
 ) -> Anatomy:
-    """Find lungs, airways and vessels, and the distances to them.
+    """Find lungs, airways, vessels, fissures and lobes, and the distances to them.
 
     Parameters
     ----------
@@ -157,6 +161,8 @@ def segment(
         Limits for the lungs; the defaults unless given.
     vessels : VesselSettings or None
         Limits for the vessels; the defaults unless given.
+    fissures : FissureSettings or None
+        Limits for the fissures; the defaults unless given.
     step : callable
         Called with the name of each part as it begins.
 
@@ -175,7 +181,23 @@ def segment(
     masks = segment_lungs(volume, lungs)
     step("vessels")
     vessel_mask = find_vessels(volume, masks.box, masks.lung_labels, vessels)
-    return build_anatomy(volume, masks, vessel_mask, lungs)
+    anatomy = build_anatomy(volume, masks, vessel_mask, lungs)
+    step("fissures")
+    found = find_fissures(
+        volume,
+        masks.box,
+        masks.lung_labels,
+        vessel_mask,
+        fissures or FissureSettings(),
+        cut=masks.cut,
+    )
+    return replace(
+        anatomy,
+        fissure_mask=found.fissure_mask,
+        fissure_mm=found.surface_mm if found.any_sure else None,
+        lobe_labels=found.lobe_labels,
+        notes=(*anatomy.notes, *found.notes),
+    )
 
 
 def calibrate(
@@ -298,7 +320,10 @@ def describe_in(
         window,
         distances_mm=distances,
         zone_labels=anatomy.zone_labels,
-        settings=replace(config.spatial, min_separation_mm=config.detect.min_separation_mm),
+        lobe_labels=anatomy.lobe_labels,
+        sizes_mm=nodules.diameter_mm,
+        min_separation_mm=config.detect.min_separation_mm,
+        settings=config.spatial,
         rng=rng,
     )
 
@@ -320,8 +345,6 @@ def _notes(
     notes += [note for lung in anatomy.lungs for note in lung.notes]
     if not quality.psf_estimated:
         notes.append("The point spread could not be measured in this scan; a usual one was taken.")
-    if anatomy.fissure_mm is None:
-        notes.append("Fissures and lobes were not looked for.")
     return (*notes, *spatial.notes)
 
 

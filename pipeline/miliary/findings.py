@@ -146,7 +146,8 @@ class Curve:
     Parameters
     ----------
     function : str
-        `K`, `L`, `g`, `G`, `F`, `J`, or `pleura`, `fissure`, `vessel` for distance distributions.
+        `K`, `L`, `g`, `G`, `F`, `J`, `kmm` (mark correlation of the sizes), or `pleura`,
+        `fissure`, `vessel` for distance distributions.
     lung : str
         `both`, `right` or `left`.
     r_mm, observed, expected, low, high : (R,) float
@@ -207,6 +208,10 @@ class ZoneDensity:
         Nodules per litre of evaluable lung.
     ratio : float or None
         To the density of the whole lung.
+    low, high : float or None
+        95 % interval of `per_l`.
+    ratio_low, ratio_high : float or None
+        95 % interval of `ratio`, given the number in the lung.
     """
 
     zone: str
@@ -214,6 +219,62 @@ class ZoneDensity:
     n: int
     per_l: float | None
     ratio: float | None
+    low: float | None = None
+    high: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Whether nodules prefer high or low values of a covariate, as an effect with its interval.
+
+    Parameters
+    ----------
+    covariate : str
+        `pleura`, `fissure`, `vessel` (distances), `height` (to the head), `depth` (to the back).
+    lung : str
+        `both`, `right` or `left`.
+    n : int
+        Nodules at which it is known.
+    auc : float or None
+        Probability that a nodule has a higher value than a random place; 0.5 is no preference.
+        None without nodules.
+    low, high : float or None
+        95 % interval; None for fewer than two nodules.
+    """
+
+    covariate: str
+    lung: str
+    n: int
+    auc: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class DensityMap:
+    """The density of nodules, smoothed: on voxels of its own, coarser than the scan's.
+
+    Parameters
+    ----------
+    per_ml : (z, y, x) float32
+        Nodules found per millilitre of window; NaN outside.
+    error_per_ml : (z, y, x) float32
+        Standard error by the number of nodules; NaN outside.
+    voxel_mm : (3,) float
+        Size of these voxels along z, y and x.
+    first_mm : (3,) float
+        Grid point of the centre of the first of them.
+    sigma_mm : float
+        Standard deviation of the Gaussian that smoothed it.
+    """
+
+    per_ml: FloatArray
+    error_per_ml: FloatArray
+    voxel_mm: FloatArray
+    first_mm: FloatArray
+    sigma_mm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,6 +302,12 @@ class Distribution:
         By zone and lung.
     notes : tuple of str
         Sentences for a reader.
+    lobes : tuple of ZoneDensity
+        By lobe, its name as `zone`, each held against its own lung; empty where lobes are unknown.
+    preferences : tuple of Preference
+        By covariate and lung.
+    density : DensityMap or None
+        None where there is no window.
     """
 
     n: int
@@ -252,6 +319,9 @@ class Distribution:
     shares: tuple[Share, ...]
     zones: tuple[ZoneDensity, ...]
     notes: tuple[str, ...] = ()
+    lobes: tuple[ZoneDensity, ...] = ()
+    preferences: tuple[Preference, ...] = ()
+    density: DensityMap | None = None
 
     def share(self, structure: str, within_mm: float | None = None) -> Share | None:
         """Find the share for a structure, the narrowest shell unless one is named.

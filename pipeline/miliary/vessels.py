@@ -84,13 +84,13 @@ def _responses(
     """Strongest tube response over the scales, and the cores of small blobs."""
     strongest = np.zeros(image.shape, np.float32)
     blobs = np.zeros(image.shape, bool)
-    for scale in settings.scales_mm:
+    for scale, contrast in zip(settings.scales_mm, settings.contrast_hu, strict=True):
         looked, response, values, noise = tube_response(
             image,
             inside,
             sigma_mm=scale,
             spacing_mm=spacing_mm,
-            min_value=lung_hu + settings.contrast_hu,
+            min_value=lung_hu + contrast,
             end_penalty=settings.end_penalty,
         )
         # In a noisy scan the limits rise with the noise of the response.

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import oracles_spatial as oracles
 from miliary.kernels import covariates as kernel
+from miliary.kernels.pairs import pair_differences
 
 #: 1,000 repetitions at 5 %: three standard errors are 2 %.
 TYPE_I_ATOL = 0.021
@@ -89,27 +90,108 @@ def test_share_ratio_of_none_and_of_all():
     assert 1.6 < low < 2
 
 
-def test_design_effect_is_one_for_single_points_and_the_size_of_groups(rng):
-    reference = rng.random(20_000)
-    places = np.arange(20_000) // 100
-    effects, grouped = [], []
+def near_pairs(points, reach):
+    return pair_differences(points, max_mm=reach)[:2]
+
+
+def test_design_effect_is_the_loop_over_pairs(rng):
+    points = np.repeat(rng.uniform(0, 40, (10, 3)), 3, axis=0) + rng.normal(0, 1, (30, 3))
+    places, weights = rng.uniform(0, 40, (80, 3)), rng.random(80)
+    scores, there = points[:, 0] ** 2, places[:, 0] ** 2
+    found = kernel.design_effect(
+        scores, near_pairs(points, 6.0), there, near_pairs(places, 6.0), weights
+    )
+    expected = oracles.design_effect(scores, points, there, places, weights, 6.0)
+    assert expected > 1.5
+    assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_design_effect_is_one_for_single_points_and_the_size_of_groups(rng, slow):
+    places = rng.uniform(0, 60, (3000, 3))
+    pairs, weights = near_pairs(places, 12.0), np.ones(3000)
+    # A score that follows the place, or one that does not.
+    there = places[:, 0] if slow else rng.random(3000)
+    single, grouped = [], []
     for _ in range(40):
-        chosen = rng.integers(20_000, size=200)
-        same = np.ones(20_000)
-        effects.append(
-            kernel.design_effect(reference[chosen], places[chosen], reference, places, same)
+        points = rng.uniform(0, 60, (200, 3))
+        centres = np.repeat(points[:40], 5, axis=0) + rng.normal(0, 1.0, (200, 3))
+        one = points[:, 0] if slow else rng.random(200)
+        alike = centres[:, 0] if slow else np.repeat(rng.random(40), 5)
+        single.append(kernel.design_effect(one, near_pairs(points, 12.0), there, pairs, weights))
+        grouped.append(
+            kernel.design_effect(alike, near_pairs(centres, 12.0), there, pairs, weights)
         )
-        five = np.repeat(chosen[:40], 5)
-        grouped.append(kernel.design_effect(reference[five], places[five], reference, places, same))
-    # Never below 1, so a little above on average; groups of five equal points count as one.
-    assert 1 <= np.mean(effects) < 1.2
-    assert_allclose(np.mean(grouped), 5, atol=1.2)
+    # Never below 1, so a little above on average; groups of five alike points count as one.
+    assert 1 <= np.mean(single) < 1.5
+    assert_allclose(np.mean(grouped), 5, atol=1.0)
 
 
 def test_design_effect_of_nothing_is_one():
-    none, empty = np.empty(0), np.empty(0, int)
-    assert kernel.design_effect(none, empty, np.ones(3), np.arange(3), np.ones(3)) == 1
-    assert kernel.design_effect(np.ones(2), np.zeros(2, int), none, empty, none) == 1
+    none, empty = np.empty(0), (np.empty(0, int), np.empty(0, int))
+    assert kernel.design_effect(none, empty, np.ones(3), empty, np.ones(3)) == 1
+    assert kernel.design_effect(np.arange(2.0), empty, none, empty, none) == 1
+    assert kernel.design_effect(np.ones(2), empty, np.ones(3), empty, np.ones(3)) == 1
+
+
+def test_auc_interval_matches_raw_values(rng):
+    window = rng.integers(0, 30, 400) * 0.7
+    sample, strata = rng.choice(window, 24), np.repeat([0, 1], [18, 6])
+    values, weights = np.unique(window, return_counts=True)
+    counts = np.array([[(sample[strata == s] == value).sum() for value in values] for s in (0, 1)])
+    low, high = kernel.auc_interval(counts, weights.astype(float), alpha=0.05, design_effect=1.0)
+    auc, variance = oracles.auc_spread(sample, strata, window)
+    # Student's t of 23 degrees of freedom at 97.5 %, as in any table.
+    half = 2.0687 * np.sqrt(variance / 24) / (auc * (1 - auc))
+    odds, ends = np.log(auc / (1 - auc)), np.array([low, high])
+    assert_allclose(np.log(ends / (1 - ends)), [odds - half, odds + half], rtol=1e-4)
+    wider = kernel.auc_interval(counts, weights.astype(float), alpha=0.05, design_effect=2.0)
+    assert wider[0] < low < high < wider[1]
+
+
+@pytest.mark.parametrize("tilt", [0.0, 1.5])
+@pytest.mark.parametrize("n", [(10, 0), (60, 15)])
+def test_auc_interval_covers_the_truth(rng, tilt, n):
+    bins = np.arange(50)
+    window = np.exp(-bins / 20)
+    window /= window.sum()
+    truth = window * np.exp(tilt * bins / 50)
+    truth /= truth.sum()
+    auc = truth @ (np.cumsum(window) - window / 2)
+    covered = 0
+    for _ in range(1000):
+        counts = np.stack([rng.multinomial(k, truth) for k in n])
+        low, high = kernel.auc_interval(counts, window, alpha=0.05, design_effect=1.0)
+        covered += low <= auc <= high
+    assert_allclose(covered / 1000, 0.95, atol=TYPE_I_ATOL)
+
+
+def test_auc_interval_of_few_and_of_equal_points():
+    window = np.ones(10)
+    for n in (0, 1):
+        counts = np.zeros((1, 10), int)
+        counts[0, 3] = n
+        ends = kernel.auc_interval(counts, window, alpha=0.05, design_effect=1.0)
+        assert np.isnan(ends).all()
+    counts[0, 3] = 30
+    low, high = kernel.auc_interval(counts, window, alpha=0.05, design_effect=1.0)
+    assert 0.3 < low < 0.35 < high < 0.4
+
+
+def test_overdispersion_is_one_for_single_points_and_the_size_of_groups(rng):
+    places = rng.uniform(0, 60, (3000, 3))
+    pairs = near_pairs(places, 12.0)
+    single, grouped = [], []
+    for _ in range(40):
+        points = rng.uniform(0, 60, (200, 3))
+        centres = np.repeat(points[:40], 5, axis=0) + rng.normal(0, 1.0, (200, 3))
+        for chosen, into in ((points, single), (centres, grouped)):
+            n_pairs = len(near_pairs(chosen, 12.0)[0])
+            into.append(kernel.overdispersion(200, n_pairs, pairs, np.ones(3000)))
+    assert 1 <= np.mean(single) < 1.3
+    # Five to a group, and groups that come near each other by chance cancel on average.
+    assert_allclose(np.mean(grouped), 5, atol=1.0)
+    assert kernel.overdispersion(0, 0, pairs, np.ones(3000)) == 1
 
 
 def test_holm_by_hand():

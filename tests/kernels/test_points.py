@@ -11,8 +11,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 import oracles_spatial as oracles
 from miliary.kernels import points as kernel
 from miliary.kernels.mask import set_covariance
+from miliary.kernels.pairs import nearest_distances, pair_differences
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "spatial"
+ELSEWHERE = Path(__file__).parents[3] / "shared" / "spatial-fixtures"
 #: Sums over some 1e5 pairs in another order.
 K_RTOL = 1e-12
 #: Differences of prefix sums cancel.
@@ -22,20 +24,38 @@ G_ATOL = 1e-14
 
 
 def read(name):
-    return np.genfromtxt(FIXTURES / name, delimiter=",", names=True)
+    """Read a table of R: two patterns lie beside the tests, two more in ../shared."""
+    here = FIXTURES / name
+    path = here if here.exists() else ELSEWHERE / name
+    return np.genfromtxt(path, delimiter=",", names=True)
 
 
-@pytest.fixture(params=["thomas", "hardcore"])
+def censored(distances, border, **steps):
+    groups = np.zeros(len(distances), int)
+    seen, lost = kernel.censored_counts(distances, border, groups, n_groups=1, **steps)
+    return seen[0], lost[0]
+
+
+@pytest.fixture(
+    params=[
+        "thomas",
+        "hardcore",
+        pytest.param("csr", marks=pytest.mark.shared),
+        pytest.param("gradient", marks=pytest.mark.shared),
+    ]
+)
 def pattern(request):
     """A pattern of spatstat in a box, and the weights of its pairs by way of a voxel mask."""
     name = request.param
+    if name in ("csr", "gradient"):
+        request.getfixturevalue("shared")
     table, box = read(f"{name}_points.csv"), read(f"{name}_box.csv")
     points = np.stack([table[axis] for axis in "xyz"], axis=1)
     corner = np.array([box[f"{axis}0"] for axis in "xyz"])
     size = np.array([box[f"{axis}1"] for axis in "xyz"]) - corner
     shape = np.array([19, 23, 29])
     covariance = set_covariance(np.ones(shape, bool), size / shape, max_lag_mm=40.0, capacity=1)
-    _, _, lags, distances = kernel.pair_differences(points, max_mm=40.0)
+    _, _, lags, distances = pair_differences(points, max_mm=40.0)
     # spatstat divides by n², not n (n - 1).
     weights = size.prod() ** 2 / len(points) ** 2 / covariance.at(lags)
     border = np.minimum(points - corner, corner + size - points).min(axis=1)
@@ -64,52 +84,14 @@ def test_nearest_neighbour_distributions_are_spatstats(pattern):
     name, points, _, _, border, size = pattern
     truth = read(f"{name}_G3est.csv")
     radii = truth["r"]
-    nearest = kernel.nearest_distances(points, points, same=True)
-    seen, lost = kernel.censored_counts(nearest, border, step_mm=radii[1], n_steps=len(radii) - 1)
+    nearest = nearest_distances(points, points, same=True)
+    seen, lost = censored(nearest, border, step_mm=radii[1], n_steps=len(radii) - 1)
     eroded = np.prod(np.clip(size - 2 * radii[:, None], 0, None), axis=1)
     assert_allclose(kernel.kaplan_meier(seen, lost), truth["km"], atol=G_ATOL)
     assert_allclose(kernel.reduced_sample(nearest, border, radii), truth["rs"], atol=G_ATOL)
     known = np.isfinite(truth["han"])
     hanisch = kernel.hanisch(seen, eroded)
     assert_allclose(hanisch[known], truth["han"][known], atol=G_ATOL)
-
-
-def test_pair_histogram_matches_the_double_loop(rng):
-    points = rng.uniform(0, 40, (60, 3))
-    strata = rng.integers(0, 3, 60)
-    found = kernel.pair_histogram(points, strata, n_strata=3, max_mm=12.0, bin_mm=0.5)
-    expected = oracles.pair_histogram(points, strata, 3, 12.0, 0.5)
-    assert_array_equal(found[0], expected[0])
-    assert_allclose(found[1], expected[1])
-
-
-def test_pair_histogram_of_three_points_by_hand():
-    points = np.array([[0.0, 0, 0], [0, 3, 4], [0, 0, 1.2]])
-    histogram, nearest = kernel.pair_histogram(
-        points, np.zeros(3, int), n_strata=2, max_mm=6.0, bin_mm=1.0
-    )
-    assert_array_equal(histogram, [[0, 1, 0, 0, 1, 1], [0] * 6])
-    assert_allclose(nearest, [1.2, np.hypot(3, 2.8), 1.2])
-
-
-@pytest.mark.parametrize("n", [0, 1])
-def test_no_pairs_without_two_points(n):
-    points = np.zeros((n, 3))
-    histogram, nearest = kernel.pair_histogram(
-        points, np.zeros(n, int), n_strata=1, max_mm=5.0, bin_mm=0.1
-    )
-    assert histogram.sum() == 0
-    assert_array_equal(nearest, np.full(n, np.inf))
-    assert len(kernel.pair_differences(points, max_mm=5.0)[3]) == 0
-    assert_array_equal(kernel.nearest_distances(points, points, same=True), np.full(n, np.inf))
-
-
-def test_points_in_one_place_are_pairs_at_distance_zero():
-    histogram, nearest = kernel.pair_histogram(
-        np.ones((5, 3)), np.zeros(5, int), n_strata=1, max_mm=2.0, bin_mm=0.5
-    )
-    assert_array_equal(histogram, [[10, 0, 0, 0]])
-    assert_array_equal(nearest, np.zeros(5))
 
 
 def test_pair_correlation_matches_the_sum_over_pairs(rng):
@@ -137,21 +119,21 @@ def test_kaplan_meier_matches_the_definition(rng):
     distances, border = rng.uniform(0, 12, 80), rng.uniform(0, 15, 80)
     distances[3] = np.inf
     radii = 0.5 * np.arange(21)
-    counts = kernel.censored_counts(distances, border, step_mm=0.5, n_steps=20)
+    counts = censored(distances, border, step_mm=0.5, n_steps=20)
     expected = oracles.kaplan_meier(distances, border, radii)
     assert_allclose(kernel.kaplan_meier(*counts), expected, atol=G_ATOL)
 
 
 def test_without_censoring_kaplan_meier_is_the_empirical_distribution(rng):
     distances = rng.uniform(0, 8, 50)
-    counts = kernel.censored_counts(distances, np.full(50, 99.0), step_mm=1.0, n_steps=10)
+    counts = censored(distances, np.full(50, 99.0), step_mm=1.0, n_steps=10)
     share = [(distances <= r).mean() for r in range(11)]
     assert_allclose(kernel.kaplan_meier(*counts), share, atol=G_ATOL)
 
 
 def test_distances_of_nothing_give_level_functions():
     none = np.empty(0)
-    counts = kernel.censored_counts(none, none, step_mm=1.0, n_steps=3)
+    counts = censored(none, none, step_mm=1.0, n_steps=3)
     assert_array_equal(kernel.kaplan_meier(*counts), np.zeros(4))
     assert np.isnan(kernel.hanisch(counts[0], np.ones(4))).all()
     assert np.isnan(kernel.reduced_sample(none, none, np.arange(3.0))).all()
@@ -165,3 +147,16 @@ def test_l_of_a_ball_is_its_radius():
 def test_j_is_given_only_where_f_is_not_near_one():
     j = kernel.j_function(np.array([0.2, 0.5, 1.0]), np.array([0.2, 0.75, 0.99]), max_f=0.95)
     assert_allclose(j, [1.0, 2.0, np.nan])
+
+
+def test_groups_are_counted_apart(rng):
+    distances, border = rng.uniform(0, 12, 80), rng.uniform(0, 15, 80)
+    groups = rng.integers(0, 3, 80)
+    seen, lost = kernel.censored_counts(
+        distances, border, groups, n_groups=4, step_mm=0.5, n_steps=20
+    )
+    for group in range(4):
+        here = groups == group
+        alone = censored(distances[here], border[here], step_mm=0.5, n_steps=20)
+        assert_array_equal(seen[group], alone[0])
+        assert_array_equal(lost[group], alone[1])

@@ -1,4 +1,4 @@
-"""Ratios of rates: by hand, by simulation, and against exact tails."""
+"""Rates and their ratios: by hand, by simulation, and against exact tails."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from miliary.kernels.rates import median_with_error, probability_above, rate_ratio
+from miliary.kernels.rates import (
+    median_with_error,
+    probability_above,
+    rate_interval,
+    rate_ratio,
+)
 
 #: Standard error of a coverage of 0.95 from 6000 trials is 0.003; three of them.
 COVERAGE_ERROR = 0.009
@@ -92,3 +97,18 @@ def test_a_median_of_one_value_has_no_error():
 def test_probability_above_is_the_tail_of_the_gamma_distribution(n, litres):
     expected = stats.gamma(n + 0.5, scale=1 / litres).sf(30.0)
     assert_allclose(probability_above(n, litres, 30.0), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_the_interval_of_a_rate_is_garwoods():
+    # 10 events: 4.795 to 18.39; none: 0 to 3.689, as in any table.
+    low, high = rate_interval(10, 2.0, confidence=0.95, design_effect=1.0)
+    assert_allclose([low, high], [4.795 / 2, 18.39 / 2], rtol=1e-3)
+    assert rate_interval(0, 1.0, confidence=0.95, design_effect=1.0)[0] == 0
+    assert_allclose(rate_interval(0, 1.0, confidence=0.95, design_effect=1.0)[1], 3.689, rtol=1e-3)
+    wide = rate_interval(10, 2.0, confidence=0.95, design_effect=4.0)
+    assert wide[0] < low < high < wide[1]
+
+
+def test_a_rate_without_exposure_is_refused():
+    with pytest.raises(ValueError, match="exposure must be above 0"):
+        rate_interval(1, 0.0, confidence=0.95, design_effect=1.0)

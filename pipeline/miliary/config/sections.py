@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from miliary.config.calibrate import CalibrateSettings
 from miliary.config.compare import CompareSettings
 from miliary.config.detect import DetectSettings
+from miliary.config.fissures import FissureSettings
 from miliary.config.lungs import LungSettings
 from miliary.config.measure import MeasureSettings
 from miliary.config.pattern import PatternSettings
@@ -24,7 +25,7 @@ class Config:
 
     Parameters
     ----------
-    read, lungs, vessels, quality, detect, measure, calibrate : settings
+    read, lungs, vessels, fissures, quality, detect, measure, calibrate : settings
         One section a step.
     sizes, spatial, pattern, compare, report : settings
         The same, for what follows from the nodules.
@@ -33,6 +34,7 @@ class Config:
     read: ReadSettings = field(default_factory=ReadSettings)
     lungs: LungSettings = field(default_factory=LungSettings)
     vessels: VesselSettings = field(default_factory=VesselSettings)
+    fissures: FissureSettings = field(default_factory=FissureSettings)
     quality: QualitySettings = field(default_factory=QualitySettings)
     detect: DetectSettings = field(default_factory=DetectSettings)
     measure: MeasureSettings = field(default_factory=MeasureSettings)

@@ -18,7 +18,12 @@ class VesselSettings:
     scales_mm: tuple[float, ...] = setting(
         (0.8, 1.3, 2.2), "scales of the tube response, for vessels of 1.5 to 6 mm", unit="mm"
     )
-    contrast_hu: float = setting(60.0, "a vessel is denser than lung by", unit="HU")
+    contrast_hu: tuple[float, ...] = setting(
+        (60.0, 200.0, 400.0),
+        "a vessel is denser than lung by, blurred at each scale: what is thin is not looked for at "
+        "coarse scales, where a nodule beside it would be one with it",
+        unit="HU",
+    )
     low_hu: float = setting(
         45.0, "tube response that continues a vessel", unit="HU", source=_MEASURED
     )

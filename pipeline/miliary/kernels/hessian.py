@@ -83,7 +83,7 @@ def eigenvalues_at(
 
     def work(start: int) -> None:
         part = slice(start, start + _CHUNK)
-        entries = _hessian_entries(flat, flat_index[part], smoothed.shape, weights)
+        entries = hessian_entries(flat, flat_index[part], smoothed.shape, weights)
         result[:, part] = symmetric_eigenvalues(entries)
 
     with ThreadPoolExecutor(n_threads()) as pool:
@@ -123,10 +123,27 @@ def symmetric_eigenvalues(entries: FloatArray) -> FloatArray:
     return values
 
 
-def _hessian_entries(
+def hessian_entries(
     flat: FloatArray, index: IntArray, shape: tuple[int, ...], spacing: FloatArray
 ) -> FloatArray:
-    """Second differences zz, yy, xx, zy, zx, yx at flat indices; outside the image goes on flat."""
+    """Second differences of an image at chosen voxels.
+
+    Parameters
+    ----------
+    flat : (Z * Y * X,) float32
+        Smoothed image, flattened.
+    index : (N,) int
+        Voxels; beyond the border the image goes on flat.
+    shape : (3,) int
+        Shape of the image.
+    spacing : (3,) float
+        Voxel size along z, y and x in mm.
+
+    Returns
+    -------
+    (6, N) float32
+        Entries zz, yy, xx, zy, zx, yx of each Hessian, per mm2.
+    """
     strides = (shape[1] * shape[2], shape[2], 1)
     place = (index // strides[0], index // strides[1] % shape[1], index % shape[2])
     # Steps to the next and to the previous voxel along each axis, 0 at the border.

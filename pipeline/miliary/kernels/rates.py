@@ -1,4 +1,4 @@
-"""Ratios of rates and differences of medians, with their intervals."""
+"""Rates, their ratios, and differences of medians, with their intervals."""
 
 from __future__ import annotations
 
@@ -7,6 +7,40 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from miliary.arrays import AnyArray, FloatArray
+
+
+def rate_interval(
+    n: float, exposure: float, *, confidence: float, design_effect: float
+) -> tuple[float, float]:
+    """Give the interval of a Poisson rate (Garwood 1936): exact for independent events.
+
+    Parameters
+    ----------
+    n : float
+        Count.
+    exposure : float
+        What it is divided by, above 0.
+    confidence : float
+        Of the interval, below 1.
+    design_effect : float
+        By how much clustering inflates the variance; events count as so many fewer. 1 for none.
+
+    Returns
+    -------
+    low, high : float
+        Of the rate; `low` is 0 for no event.
+
+    Raises
+    ------
+    ValueError
+        For an exposure that is not above 0.
+    """
+    if not exposure > 0:
+        raise ValueError(f"exposure must be above 0, got {exposure}")
+    tail, events = _tail(confidence), n / design_effect
+    low = float(special.gammaincinv(events, tail)) if n > 0 else 0.0
+    high = float(special.gammainccinv(events + 1.0, tail))
+    return low * design_effect / exposure, high * design_effect / exposure
 
 
 def rate_ratio(
@@ -112,6 +146,10 @@ def probability_above(n: int, exposure: float, limit: float) -> float:
 
 
 def _quantile(confidence: float) -> float:
+    return float(special.ndtri(1 - _tail(confidence)))
+
+
+def _tail(confidence: float) -> float:
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be above 0 and below 1, got {confidence}")
-    return float(special.ndtri((1 + confidence) / 2))
+    return 1 - (1 + confidence) / 2

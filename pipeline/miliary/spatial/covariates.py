@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.config.spatial import SpatialSettings
-from miliary.findings import Test
+from miliary.findings import Preference, Test
 from miliary.kernels.covariates import (
+    auc_interval,
     covariate_statistics,
-    design_effect,
     monte_carlo_p,
     simulate_counts,
 )
+from miliary.spatial.clustering import Clusters, Placed
 from miliary.spatial.window import Window
 
 #: The structure that is cut out of the window. Points are moved out of it onto its very surface,
@@ -28,25 +29,6 @@ _LONG = {"Z1": "Berman Z1", "Z2": "Berman Z2", "KS": "Kolmogorov-Smirnov"}
 _MAX_BINS = 20_000
 #: Part of a bin by which float32 may miss its edge.
 _EDGE = 1e-4
-
-
-@dataclass(frozen=True, eq=False)
-class Placed:
-    """Points in a window.
-
-    Parameters
-    ----------
-    points_mm : (N, 3) float
-        Grid points, all inside.
-    strata : (N,) int
-        Index of each point's stratum.
-    moved : (N,) bool
-        Which were moved into the window.
-    """
-
-    points_mm: FloatArray
-    strata: IntArray
-    moved: BoolArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +54,9 @@ class Covariate:
     weights: FloatArray
     counts: IntArray
     effects: dict[str, float]
+    _taken: dict[bytes, tuple[IntArray, FloatArray]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def of(self, chosen: IntArray) -> tuple[IntArray, FloatArray]:
         """Take some strata together, each with the share of the points that it has.
@@ -88,11 +73,18 @@ class Covariate:
         weights : (B,) float
             What is expected of one point; 0 everywhere without any point.
         """
+        key = chosen.tobytes()
+        if key not in self._taken:
+            self._taken[key] = self._take(chosen)
+        return self._taken[key]
+
+    def _take(self, chosen: IntArray) -> tuple[IntArray, FloatArray]:
         n = self.counts[0, chosen].sum(axis=1)
         volume = self.weights[chosen].sum(axis=1)
         share = np.divide(n, volume, out=np.zeros(len(chosen)), where=volume > 0)
         mixed = share @ self.weights[chosen]
-        return self.counts[:, chosen].sum(axis=1), mixed / max(mixed.sum(), 1e-300)
+        shares = mixed / max(float(mixed.sum()), 1e-300)
+        return self.counts[:, chosen].sum(axis=1), shares
 
 
 @dataclass(frozen=True)
@@ -115,6 +107,28 @@ class _Bins:
         return binned
 
 
+@dataclass(frozen=True, eq=False)
+class WindowCovariate:
+    """A covariate over the window, in bins.
+
+    Parameters
+    ----------
+    name : str
+        What it is.
+    image : (z, y, x) float
+        The covariate on the window's grid.
+    bins : _Bins
+        Its bins.
+    weights : (L, B) float
+        Voxels, weighted by sensitivity, of each stratum in each bin.
+    """
+
+    name: str
+    image: AnyArray
+    bins: _Bins
+    weights: FloatArray
+
+
 def _choose_bins(voxels: list[AnyArray], bin_mm: float) -> _Bins | None:
     """Cover all finite values with bins; None where there is none."""
     finite = [values[np.isfinite(values)] for values in voxels]
@@ -127,17 +141,10 @@ def _choose_bins(voxels: list[AnyArray], bin_mm: float) -> _Bins | None:
     return _Bins(first, int(np.floor(high / width + _EDGE)) - first + 1, width)
 
 
-def bin_covariate(
-    name: str,
-    image: AnyArray,
-    placed: Placed,
-    window: Window,
-    settings: SpatialSettings,
-    *,
-    clustered: bool,
-    rng: np.random.Generator,
-) -> Covariate | None:
-    """Put a covariate image into bins, with its samples under the null hypothesis.
+def bin_window(
+    name: str, image: AnyArray, window: Window, settings: SpatialSettings
+) -> WindowCovariate | None:
+    """Put a covariate image into bins.
 
     Parameters
     ----------
@@ -145,20 +152,14 @@ def bin_covariate(
         What it is.
     image : (z, y, x) float
         The covariate on the window's grid; not finite where unknown.
-    placed : Placed
-        The points.
     window : Window
         Where points can be.
     settings : SpatialSettings
-        Width of the bins, number of samples.
-    clustered : bool
-        Whether to measure design effects: points in groups say less than single ones.
-    rng : numpy.random.Generator
-        Source of randomness.
+        Width of the bins.
 
     Returns
     -------
-    Covariate or None
+    WindowCovariate or None
         None where it is unknown in the whole window.
     """
     if image.shape != window.labels.shape:
@@ -175,41 +176,70 @@ def bin_covariate(
         known, seen = np.isfinite(values), window.strata[row].sensitivity
         chance = None if seen is None else seen[known]
         weights[row] = np.bincount(bins.of(values[known]), chance, bins.count)
-    at_points = window.at(image, placed.points_mm)
-    use = np.isfinite(at_points) & ~(placed.moved & (name == _HOLE))
-    observed = np.zeros((1, *weights.shape), np.int64)
-    np.add.at(observed[0], (placed.strata[use], bins.of(at_points[use])), 1)
+    return WindowCovariate(name, image, bins, weights)
+
+
+def bin_points(
+    covariate: WindowCovariate,
+    placed: Placed,
+    window: Window,
+    settings: SpatialSettings,
+    *,
+    clusters: Clusters | None,
+    rng: np.random.Generator,
+) -> Covariate:
+    """Put the covariate of points into its bins, with samples under the null hypothesis.
+
+    Parameters
+    ----------
+    covariate : WindowCovariate
+        The covariate in the window.
+    placed : Placed
+        The points.
+    window : Window
+        Where points can be.
+    settings : SpatialSettings
+        Number of samples.
+    clusters : Clusters or None
+        To measure design effects with: points in groups say less than single ones. None where
+        nodules are not clustered.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Covariate
+        Points of unknown covariate are left out.
+    """
+    at_points = window.at(covariate.image, placed.points_mm)
+    use = np.isfinite(at_points) & ~(placed.moved & (covariate.name == _HOLE))
+    observed = np.zeros((1, *covariate.weights.shape), np.int32)
+    np.add.at(observed[0], (placed.strata[use], covariate.bins.of(at_points[use])), 1)
     null = simulate_counts(
-        observed[0].sum(axis=1), weights, n_simulations=settings.covariate_simulations, rng=rng
+        observed[0].sum(axis=1),
+        covariate.weights,
+        n_simulations=settings.covariate_simulations,
+        rng=rng,
     )
-    made = Covariate(name, bins.middles, weights, np.concatenate([observed, null]), {})
-    if clustered and use.any():
-        made.effects.update(_design_effects(made, image, placed, use, window, settings))
+    counts = np.concatenate([observed, null])
+    made = Covariate(covariate.name, covariate.bins.middles, covariate.weights, counts, {})
+    if clusters is not None and use.any():
+        there = window.at(covariate.image, clusters.places_mm)
+        made.effects.update(_design_effects(made, at_points, there, use, clusters, settings))
     return made
 
 
 def _design_effects(
     covariate: Covariate,
-    image: AnyArray,
-    placed: Placed,
+    at_points: FloatArray,
+    at_places: FloatArray,
     use: BoolArray,
-    window: Window,
+    clusters: Clusters,
     settings: SpatialSettings,
 ) -> dict[str, float]:
-    """Measure by cubes how much clustering inflates the variance of each statistic."""
-    places, strata, weights = window.lattice(settings.reference_points)
-    there = window.at(image, places)
-    known = np.isfinite(there)
-    points, at_points = placed.points_mm[use], window.at(image, placed.points_mm)[use]
-    n = np.bincount(placed.strata[use], minlength=len(window.strata))
-    total = np.bincount(strata[known], weights[known], len(window.strata))
-    # Each stratum expects the number of points that it has.
-    weights = weights[known] * (n / np.where(total > 0, total, 1.0))[strata[known]]
-    blocks, reference = (
-        np.floor(p / settings.block_mm).astype(np.int64) @ np.array([1_000_000, 1000, 1])
-        for p in (points, places[known])
-    )
-    below = np.cumsum(covariate.of(np.arange(len(window.strata)))[1])
+    """Measure how much clustering inflates the variance of each statistic."""
+    known = np.isfinite(at_places)
+    below = np.cumsum(covariate.of(np.arange(len(covariate.weights)))[1])
     scores: dict[str, Callable[[FloatArray], FloatArray]] = {
         "z1": lambda v: v,
         "z2": lambda v: np.interp(v, covariate.values, below),
@@ -217,7 +247,7 @@ def _design_effects(
     for shell in settings.shells_mm:
         scores[f"{shell:g}"] = partial(_nearer, shell_mm=shell)
     return {
-        key: design_effect(score(at_points), blocks, score(there[known]), reference, weights)
+        key: clusters.effect(score(at_points), score(at_places), use, known)
         for key, score in scores.items()
     }
 
@@ -261,3 +291,40 @@ def covariate_tests(
         p = monte_carlo_p(values[0] / np.sqrt(effect), values[1:])
         tests.append(Test(label, lung, p, float(values[0])))
     return tests
+
+
+def preference(
+    covariate: Covariate, group: str, chosen: IntArray, settings: SpatialSettings
+) -> Preference:
+    """Give the AUC of a covariate with its interval.
+
+    Parameters
+    ----------
+    covariate : Covariate
+        In bins.
+    group : str
+        Name of the chosen strata.
+    chosen : (M,) int
+        Strata.
+    settings : SpatialSettings
+        Level.
+
+    Returns
+    -------
+    Preference
+        None for what so few points cannot tell.
+    """
+    counts, weights = covariate.of(chosen)
+    n = int(counts[0].sum())
+    if n == 0:
+        return Preference(covariate.name, group, 0, None, None, None)
+    auc = float(covariate_statistics(counts[:1], covariate.values, weights).auc[0])
+    low, high = auc_interval(
+        covariate.counts[0, chosen],
+        weights,
+        alpha=settings.alpha,
+        design_effect=covariate.effects.get("z2", 1.0),
+    )
+    if not np.isfinite(low):
+        return Preference(covariate.name, group, n, auc, None, None)
+    return Preference(covariate.name, group, n, auc, low, high)

@@ -41,7 +41,12 @@ class Functions:
 
 
 def summary_functions(
-    counts: Counts, chosen: IntArray, window: Window, settings: SpatialSettings
+    counts: Counts,
+    chosen: IntArray,
+    window: Window,
+    settings: SpatialSettings,
+    *,
+    min_separation_mm: float,
 ) -> Functions:
     """Compute the summary functions of some strata together.
 
@@ -61,7 +66,9 @@ def summary_functions(
     window : Window
         Where points can be.
     settings : SpatialSettings
-        Radii, separation.
+        Radii.
+    min_separation_mm : float
+        Pairs nearer than this are not counted.
 
     Returns
     -------
@@ -69,33 +76,31 @@ def summary_functions(
         K, L, g, G, F and J; no radius at all where the window is too small.
     """
     edges = settings.bin_mm * np.arange(round(settings.max_radius_mm / settings.bin_mm) + 1)
-    every = round(settings.radius_step_mm / settings.bin_mm)
     shared, whole = _expected_pairs(edges, counts, chosen, window, settings)
+    every = round(settings.radius_step_mm / settings.bin_mm)
     at_radii = np.arange(every, len(edges), every)
     usable = shared[at_radii] >= settings.min_shared * whole if whole > 0 else at_radii < 0
-    at_radii = at_radii[usable & (edges[at_radii] > settings.min_separation_mm + 1e-9)]
+    at_radii = at_radii[usable & (edges[at_radii] > min_separation_mm + 1e-9)]
     radii = edges[at_radii]
-    counted = edges[:-1] >= settings.min_separation_mm - 1e-9
+    counted = edges[:-1] >= min_separation_mm - 1e-9
     middle = (shared[:-1] + shared[1:]) / 2.0
     weights = np.divide(1.0, middle, out=np.zeros(len(middle)), where=counted & (middle > 0))
     weighted = counts.pairs[:, chosen].sum(axis=1) * weights
     k = 2.0 * np.cumsum(weighted, axis=1)[:, at_radii - 1]
-    near = kaplan_meier(counts.seen[:, chosen].sum(axis=1), counts.lost[:, chosen].sum(axis=1))
-    f = kaplan_meier(
-        counts.empty_seen[:, chosen].sum(axis=1), counts.empty_lost[:, chosen].sum(axis=1)
-    )[:, at_radii]
-    g = near[:, at_radii]
-    return Functions(
-        radii,
-        {
-            "K": k,
-            "L": l_function(k),
-            "g": _pair_correlation(weighted, edges, radii, counts, chosen, window, settings),
-            "G": g,
-            "F": f,
-            "J": j_function(g[: len(f)], f, max_f=settings.max_empty),
-        },
-    )
+    g = _distribution(counts.seen, counts.lost, chosen)[:, at_radii]
+    f = _distribution(counts.empty_seen, counts.empty_lost, chosen)[:, at_radii]
+    n, volume = int(counts.n[chosen].sum()), sum(window.strata[s].volume_mm3 for s in chosen)
+    correlation = np.full(k.shape, np.nan)
+    if n >= 2:
+        width = bandwidth(n, volume, settings)
+        correlation = _pair_correlation(weighted, edges, radii, width, min_separation_mm)
+    j = j_function(g[: len(f)], f, max_f=settings.max_empty)
+    return Functions(radii, {"K": k, "L": l_function(k), "g": correlation, "G": g, "F": f, "J": j})
+
+
+def _distribution(seen: IntArray, lost: IntArray, chosen: IntArray) -> FloatArray:
+    """Estimate a distance distribution from some strata together."""
+    return kaplan_meier(seen[:, chosen].sum(axis=1), lost[:, chosen].sum(axis=1))
 
 
 def _expected_pairs(
@@ -106,46 +111,57 @@ def _expected_pairs(
     settings: SpatialSettings,
 ) -> tuple[FloatArray, float]:
     """Give the sum over strata of density squared times covariance, by distance and at lag 0."""
-    # Averaged over directions the covariance is smooth: every radius_step is enough of it.
-    knots = np.arange(
-        0.0, settings.max_radius_mm + settings.radius_step_mm, settings.radius_step_mm
-    )
     shared, whole = np.zeros(len(edges_mm)), 0.0
     for number in chosen:
         stratum, n = window.strata[number], float(counts.n[number])
         density2 = n * (n - 1.0) / stratum.volume_mm3**2
         if density2 > 0:
-            table = stratum.covariance(
-                max_lag_mm=settings.max_radius_mm, voxel_mm=settings.lag_voxel_mm
+            shared += density2 * stratum.mean_covariance(
+                edges_mm,
+                # Averaged over directions the covariance is smooth: every radius is enough of it.
+                step_mm=settings.radius_step_mm,
+                voxel_mm=settings.lag_voxel_mm,
+                n_directions=settings.directions,
             )
-            mean = table.isotropic(knots, n_directions=settings.directions)
-            shared += density2 * np.interp(edges_mm, knots, mean)
             whole += density2 * stratum.volume_mm3
     return shared, whole
+
+
+def bandwidth(n: int, volume_mm3: float, settings: SpatialSettings) -> float:
+    """Choose the half width of the kernel of g and of the mark correlation.
+
+    Parameters
+    ----------
+    n : int
+        Points; at least 1.
+    volume_mm3 : float
+        Of the window.
+    settings : SpatialSettings
+        Longest distance: no more than half of it.
+
+    Returns
+    -------
+    float
+        In mm.
+    """
+    return float(min(_BANDWIDTH * (volume_mm3 / n) ** (1 / 3), settings.max_radius_mm / 2))
 
 
 def _pair_correlation(
     weighted: FloatArray,
     edges_mm: FloatArray,
     radii_mm: FloatArray,
-    counts: Counts,
-    chosen: IntArray,
-    window: Window,
-    settings: SpatialSettings,
+    width_mm: float,
+    min_separation_mm: float,
 ) -> FloatArray:
     """Smooth g out of the weighted histograms; NaN where the kernel leaves the counted pairs."""
-    n = int(counts.n[chosen].sum())
-    volume = sum(window.strata[number].volume_mm3 for number in chosen)
-    if n < 2:
-        return np.full((len(weighted), len(radii_mm)), np.nan)
-    width = min(_BANDWIDTH * (volume / n) ** (1 / 3), settings.max_radius_mm / 2)
-    g = weighted @ pair_correlation_matrix(edges_mm, radii_mm, bandwidth_mm=width)
-    if settings.min_separation_mm > 0:
+    g = weighted @ pair_correlation_matrix(edges_mm, radii_mm, bandwidth_mm=width_mm)
+    if min_separation_mm > 0:
         # The kernel's mass below the separation is missing, not empty: make up for that.
-        u = np.maximum(radii_mm - settings.min_separation_mm, 0.0) / width
-        g *= kernel_mass(radii_mm / width) / kernel_mass(u)
-    g[:, radii_mm > edges_mm[-1] - width + 1e-9] = np.nan
-    return np.asarray(g)
+        u = np.maximum(radii_mm - min_separation_mm, 0.0) / width_mm
+        g *= kernel_mass(radii_mm / width_mm) / kernel_mass(u)
+    g[:, radii_mm > edges_mm[-1] - width_mm + 1e-9] = np.nan
+    return g
 
 
 def make_curve(

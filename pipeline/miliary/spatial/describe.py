@@ -6,20 +6,18 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from miliary.anatomy import SIDES, ZONES
-from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.arrays import AnyArray, BoolArray, FloatArray
 from miliary.config.spatial import SpatialSettings
-from miliary.findings import Curve, Distribution, Share, Test
-from miliary.kernels.covariates import holm, monte_carlo_p
-from miliary.kernels.envelopes import envelope_test
-from miliary.spatial.covariates import Covariate, Placed, bin_covariate, covariate_tests
-from miliary.spatial.curves import Functions, combined_test, make_curve, summary_functions
-from miliary.spatial.involvement import distance_curve, shell_shares, zone_densities
-from miliary.spatial.simulate import Counts, count_patterns
+from miliary.findings import Curve, Distribution, Preference, Share, Test
+from miliary.kernels.covariates import holm
+from miliary.spatial.clustering import Clusters, Placed
+from miliary.spatial.covariates import bin_points, bin_window, covariate_tests, preference
+from miliary.spatial.involvement import compare_sides, distance_curve, shell_shares
+from miliary.spatial.marks import correlate_sizes
+from miliary.spatial.randomness import judge_randomness
+from miliary.spatial.regions import lobe_densities, map_density, zone_densities
+from miliary.spatial.simulate import count_patterns
 from miliary.spatial.window import Window
-
-#: Name of the primary test, the only one whose p-value is not adjusted for the others.
-PRIMARY = "L and G, global envelope"
 
 
 def describe_distribution(
@@ -27,7 +25,10 @@ def describe_distribution(
     window: Window,
     *,
     distances_mm: Mapping[str, FloatArray],
-    zone_labels: AnyArray,
+    zone_labels: AnyArray | None = None,
+    lobe_labels: AnyArray | None = None,
+    sizes_mm: FloatArray | None = None,
+    min_separation_mm: float = 0.0,
     settings: SpatialSettings,
     rng: np.random.Generator,
 ) -> Distribution:
@@ -36,12 +37,12 @@ def describe_distribution(
     Randomness means: the number in each lung as it is, places independent and as the window's
     sensitivity has it, no two nearer than the detector's smallest separation. The primary test
     holds L and G together against simulations of that, by extreme rank lengths; every other
-    p-value in `tests` is adjusted for their number (Holm). P-values of `shares` are raw.
+    p-value in `tests` is adjusted for their number (Holm 1979). P-values of `shares` are raw.
 
     Points outside the window by no more than `settings.move_mm` are moved to its nearest voxel,
     others are left out. Points moved do not count for the distance to vessels: these are holes of
     the window, and the points would all come to lie on their walls. Where nodules are clustered,
-    p-values and intervals of shares and distances allow for it by a design effect over cubes.
+    p-values and intervals allow for it by a design effect over clusters.
 
     Parameters
     ----------
@@ -51,8 +52,14 @@ def describe_distribution(
         Where they could have been seen: 1 right lung, 2 left lung.
     distances_mm : mapping of str to (z, y, x) float32
         Distances to `pleura`, `fissure`, `vessel`, as far as known; not finite where unknown.
-    zone_labels : (z, y, x) uint8
+    zone_labels : (z, y, x) uint8 or None
         1 upper, 2 middle, 3 lower zone.
+    lobe_labels : (z, y, x) uint8 or None
+        1 RUL, 2 RML, 3 RLL, 4 LUL, 5 LLL; 0 unknown.
+    sizes_mm : (N,) float or None
+        Sizes of the points, to test whether they depend on place.
+    min_separation_mm : float
+        No two points can lie nearer: the detector keeps one of two. 0 for no such rule.
     settings : SpatialSettings
         Numbers of simulations, radii, limits.
     rng : numpy.random.Generator
@@ -63,64 +70,116 @@ def describe_distribution(
     Distribution
         With None for what so few nodules, or so small a window, cannot tell, and sentences why.
     """
-    placed, notes = _place(points_grid_mm, window, settings)
-    lungs = _lungs(window)
-    counts = count_patterns(placed.points_mm, placed.strata, window, settings, rng=rng)
-    tests, curves, crowded = _randomness(counts, lungs, window, settings, notes)
-    close = None if crowded is None else crowded[crowded <= settings.cluster_mm]
-    clustered = None if close is None else len(close) > 0
-    notes += _crowding_notes(crowded, settings)
-    covariates = _covariates(
-        distances_mm, placed, window, settings, clustered=bool(clustered), rng=rng
+    placed, inside, notes = _place(points_grid_mm, window, settings)
+    counts = count_patterns(
+        placed.points_mm,
+        placed.strata,
+        window,
+        settings,
+        min_separation_mm=min_separation_mm,
+        rng=rng,
     )
-    shares: list[Share] = []
-    for covariate in covariates:
-        for lung, chosen in lungs.items():
-            names = ("Z1", "Z2", "KS") if lung == "both" else ("Z2", "KS")
-            tests += covariate_tests(covariate, lung, chosen, names, min_n=settings.min_nodules)
-            if covariate.name in distances_mm:
-                curves.append(distance_curve(covariate, lung, chosen, settings))
-        if covariate.name in distances_mm:
-            shares += shell_shares(covariate, lungs["both"], settings)
-    if clustered and covariates:
+    random = judge_randomness(
+        counts, window.groups, window, settings, min_separation_mm=min_separation_mm
+    )
+    notes += random.notes
+    crowded = random.crowded_mm
+    clustered = None if crowded is None else bool((crowded <= settings.cluster_mm).any())
+    clusters = Clusters.of(placed, window, settings) if clustered else None
+    near = _Involvement(placed, window, settings, clusters, rng)
+    for name, image in distances_mm.items():
+        near.add(name, image, distance=True)
+    if window.lungs:
+        near.add_places()
+    if clusters is not None and near.preferences:
         notes.append(
-            "Nodules are clustered: tests and intervals for distances count them as fewer "
-            "independent ones."
+            f"{window.nouns[0].capitalize()} are clustered: tests and intervals for distances "
+            "count them as fewer independent ones."
         )
-    tests += _side_test(placed, window, settings, rng)
+    tests, curves = [*random.tests, *near.tests], [*random.curves, *near.curves]
+    if sizes_mm is not None:
+        sizes = np.asarray(sizes_mm, float)[inside]
+        test, curve = correlate_sizes(sizes, placed, window, settings, rng=rng)
+        tests.append(test)
+        curves.append(curve)
+    effect = 1.0 if clusters is None else clusters.number_effect()
+    regions = [
+        () if labels is None else densities(labels, placed, window, settings, number_effect=effect)
+        for densities, labels in ((zone_densities, zone_labels), (lobe_densities, lobe_labels))
+    ]
     return Distribution(
         n=len(placed.points_mm),
         csr_p=tests[0].p,
-        clark_evans=_clark_evans(counts, lungs["both"])[0],
+        clark_evans=random.clark_evans,
         clustered=clustered,
         tests=_adjusted(tests),
         curves=tuple(curves),
-        shares=tuple(shares),
-        zones=tuple(zone_densities(zone_labels, ZONES, placed, window, lungs)),
+        shares=tuple(near.shares),
+        zones=tuple(regions[0]),
         notes=tuple(notes),
+        lobes=tuple(regions[1]),
+        preferences=tuple(near.preferences),
+        density=map_density(placed, window, settings),
     )
 
 
-def _crowding_notes(crowded: FloatArray | None, settings: SpatialSettings) -> list[str]:
-    """Say at which distances nodules are crowded: close by is clustering, far off is unevenness."""
-    if crowded is None or len(crowded) == 0:
-        return []
-    reach = f"from {crowded[0]:g} to {crowded[-1]:g} mm"
-    if crowded[0] <= settings.cluster_mm:
-        return [
-            "There are more close pairs or nearer neighbours than chance allows at distances "
-            f"{reach}."
+class _Involvement:
+    """Tests, shares and curves of covariates, as they are added one by one."""
+
+    def __init__(
+        self,
+        placed: Placed,
+        window: Window,
+        settings: SpatialSettings,
+        clusters: Clusters | None,
+        rng: np.random.Generator,
+    ) -> None:
+        self._placed, self._window, self._settings = placed, window, settings
+        self._clusters, self._rng = clusters, rng
+        self.tests: list[Test] = []
+        self.curves: list[Curve] = []
+        self.shares: list[Share] = []
+        self.preferences: list[Preference] = []
+
+    def add(self, name: str, image: AnyArray, *, distance: bool) -> None:
+        """Hold a covariate at the points against the window; shells and a curve for distances."""
+        settings, groups = self._settings, self._window.groups
+        binned = bin_window(name, image, self._window, settings)
+        if binned is None:
+            return
+        made = bin_points(
+            binned, self._placed, self._window, settings, clusters=self._clusters, rng=self._rng
+        )
+        whole = next(iter(groups))
+        for group, chosen in groups.items():
+            names = ("Z1", "Z2", "KS") if group == whole else ("Z2", "KS")
+            self.tests += covariate_tests(made, group, chosen, names, min_n=settings.min_nodules)
+            self.preferences.append(preference(made, group, chosen, settings))
+            if distance:
+                self.curves.append(distance_curve(made, group, chosen, settings))
+        if distance:
+            self.shares += shell_shares(made, groups[whole], settings)
+
+    def add_places(self) -> None:
+        """Add where in the chest: height (to the head), side, depth (to the back)."""
+        shape, spacing = self._window.labels.shape, self._window.spacing_mm
+        steps = [
+            np.arange(n, dtype=np.float32) * np.float32(s)
+            for n, s in zip(shape, spacing, strict=True)
         ]
-    return [
-        f"Only at distances {reach} are there more pairs than chance allows: the density of the "
-        "nodules, or of what the scan shows of them, changes slowly through the lungs."
-    ]
+        self.add("height", np.broadcast_to(steps[0][:, None, None], shape), distance=False)
+        tests, preferences = compare_sides(
+            self._placed, self._window, self._settings, clusters=self._clusters, rng=self._rng
+        )
+        self.tests += tests
+        self.preferences += preferences
+        self.add("depth", np.broadcast_to(steps[1][:, None], shape), distance=False)
 
 
 def _place(
     points_mm: FloatArray, window: Window, settings: SpatialSettings
-) -> tuple[Placed, list[str]]:
-    """Bring points into the window, and tell what became of those outside."""
+) -> tuple[Placed, BoolArray, list[str]]:
+    """Bring points into the window; tell which are in it and what became of the others."""
     points = np.asarray(points_mm, float).reshape(-1, 3)
     if not np.isfinite(points).all():
         raise ValueError(
@@ -128,149 +187,20 @@ def _place(
         )
     moved_points, strata, moved = window.locate(points, move_mm=settings.move_mm)
     inside: BoolArray = strata >= 0
+    things, where = window.nouns
     notes = []
     if moved.any():
         notes.append(
-            f"{moved.sum()} of {len(points)} nodules lie outside the evaluable lung by at most "
+            f"{moved.sum()} of {len(points)} {things} lie outside {where} by at most "
             f"{settings.move_mm:g} mm and were moved into it; they do not count for the "
             "distance to vessels."
         )
     if not inside.all():
         notes.append(
-            f"{(~inside).sum()} of {len(points)} nodules lie outside the evaluable lung and are "
+            f"{(~inside).sum()} of {len(points)} {things} lie outside {where} and are "
             "left out of its statistics."
         )
-    return Placed(moved_points[inside], strata[inside], moved[inside]), notes
-
-
-def _lungs(window: Window) -> dict[str, IntArray]:
-    """Name the strata: both, and each side that the window has."""
-    labels = [stratum.label for stratum in window.strata]
-    sides = {side: label for side, label in SIDES.items() if label in labels}
-    return {
-        "both": np.arange(len(labels)),
-        **{side: np.array([labels.index(label)]) for side, label in sides.items()},
-    }
-
-
-def _randomness(
-    counts: Counts,
-    lungs: Mapping[str, IntArray],
-    window: Window,
-    settings: SpatialSettings,
-    notes: list[str],
-) -> tuple[list[Test], list[Curve], FloatArray | None]:
-    """Test against randomness lung by lung; the primary test comes first."""
-    tests: list[Test] = []
-    curves: list[Curve] = []
-    crowded: FloatArray | None = None
-    for lung, chosen in lungs.items():
-        functions = summary_functions(counts, chosen, window, settings)
-        n = int(counts.n[chosen].sum())
-        curves += [
-            make_curve(name, lung, functions.r_mm, values, alpha=settings.alpha)
-            for name, values in functions.values.items()
-        ]
-        reason = _untestable(lung, n, functions, settings)
-        if reason:
-            notes.append(reason)
-            tests.append(Test(PRIMARY, lung, None, None))
-        else:
-            test, above = combined_test(functions, alpha=settings.alpha)
-            tests.append(Test(PRIMARY, lung, test.p, _largest_excess(functions.values["L"])))
-            if lung == "both":
-                crowded = functions.r_mm[above]
-        if lung == "both":
-            tests += _single_tests(counts, chosen, functions, settings, skipped=bool(reason))
-    return tests, curves, crowded
-
-
-def _untestable(lung: str, n: int, functions: Functions, settings: SpatialSettings) -> str:
-    """Say why there is no test; nothing where there is one."""
-    where = "both lungs" if lung == "both" else f"the {lung} lung"
-    if n < max(settings.min_nodules, 2):
-        return (
-            f"Randomness in {where} is not tested: it takes {settings.min_nodules} nodules, "
-            f"there are {n}."
-        )
-    if len(functions.r_mm) == 0:
-        return f"Randomness in {where} is not tested: the evaluable part is too small."
-    return ""
-
-
-def _single_tests(
-    counts: Counts,
-    chosen: IntArray,
-    functions: Functions,
-    settings: SpatialSettings,
-    *,
-    skipped: bool,
-) -> list[Test]:
-    """Test L, G and the mean distance to the nearest neighbour alone."""
-    names = ("L, global envelope", "G, global envelope", "Clark-Evans")
-    if skipped:
-        return [Test(name, "both", None, None) for name in names]
-    tests = []
-    for name in names[:2]:
-        values = functions.values[name[0]]
-        test = envelope_test(values, alternative="two-sided", alpha=settings.alpha)
-        tests.append(Test(name, "both", test.p, _largest_excess(values)))
-    ratio, p = _clark_evans(counts, chosen)
-    return [*tests, Test(names[2], "both", p, ratio)]
-
-
-def _largest_excess(values: FloatArray) -> float:
-    """Give the observed function's largest deviation from the mean of the simulated ones."""
-    excess = values[0] - values[1:].mean(axis=0)
-    return float(excess[np.abs(excess).argmax()])
-
-
-def _clark_evans(counts: Counts, chosen: IntArray) -> tuple[float | None, float | None]:
-    """Compare the mean distance to the nearest neighbour with that of the simulations."""
-    sums = counts.nearest_mm[:, chosen].sum(axis=1)
-    expected = float(sums[1:].mean())
-    if not expected > 0:
-        return None, None
-    return float(sums[0] / expected), monte_carlo_p(sums[0] - expected, sums[1:] - expected)
-
-
-def _covariates(
-    distances_mm: Mapping[str, FloatArray],
-    placed: Placed,
-    window: Window,
-    settings: SpatialSettings,
-    *,
-    clustered: bool,
-    rng: np.random.Generator,
-) -> list[Covariate]:
-    """Put every distance into bins, and the height in the chest."""
-    shape = window.labels.shape
-    height = np.arange(shape[0], dtype=np.float32) * np.float32(window.spacing_mm[0])
-    images = {**distances_mm, "height": np.broadcast_to(height[:, None, None], shape)}
-    made = [
-        bin_covariate(name, image, placed, window, settings, clustered=clustered, rng=rng)
-        for name, image in images.items()
-    ]
-    return [covariate for covariate in made if covariate is not None]
-
-
-def _side_test(
-    placed: Placed, window: Window, settings: SpatialSettings, rng: np.random.Generator
-) -> list[Test]:
-    """Test whether the right lung has its share of the nodules."""
-    visible = {s.label: s.visible_mm3 for s in window.strata if s.label in SIDES.values()}
-    if len(visible) < len(SIDES) or not sum(visible.values()) > 0:
-        return []
-    labels = np.array([stratum.label for stratum in window.strata])[placed.strata]
-    n = int(np.isin(labels, list(visible)).sum())
-    name = "side: right against left"
-    if n < max(settings.min_nodules, 1):
-        return [Test(name, "both", None, None)]
-    share = visible[SIDES["right"]] / sum(visible.values())
-    right = int((labels == SIDES["right"]).sum())
-    drawn = rng.binomial(n, share, size=settings.covariate_simulations)
-    p = monte_carlo_p(right - n * share, drawn - n * share)
-    return [Test(name, "both", p, right / n / share if share > 0 else None)]
+    return Placed(moved_points[inside], strata[inside], moved[inside]), inside, notes
 
 
 def _adjusted(tests: list[Test]) -> tuple[Test, ...]:

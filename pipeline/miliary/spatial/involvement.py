@@ -1,21 +1,21 @@
-"""Whether nodules keep to pleura, fissures, vessels or zones: shares, distances, densities."""
+"""Whether nodules keep to pleura, fissures, vessels or one side: shares and distances."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
+from miliary.anatomy import SIDES
 from miliary.arrays import AnyArray, FloatArray, IntArray
 from miliary.config.spatial import SpatialSettings
-from miliary.findings import Curve, Share, ZoneDensity
+from miliary.findings import Curve, Preference, Share, Test
 from miliary.kernels.covariates import (
     CovariateStatistics,
     covariate_statistics,
     monte_carlo_p,
     share_ratio,
 )
-from miliary.spatial.covariates import Covariate, Placed
+from miliary.spatial.clustering import Clusters, Placed
+from miliary.spatial.covariates import Covariate
 from miliary.spatial.curves import make_curve
 from miliary.spatial.window import Window
 
@@ -118,62 +118,58 @@ def distance_curve(
     return Curve(covariate.name, lung, radii, curve.observed, exact, curve.low, curve.high)
 
 
-def zone_densities(
-    zone_labels: AnyArray,
-    zones: Mapping[str, int],
+def compare_sides(
     placed: Placed,
     window: Window,
-    lungs: Mapping[str, IntArray],
-) -> list[ZoneDensity]:
-    """Count nodules per litre by zone and lung.
+    settings: SpatialSettings,
+    *,
+    clusters: Clusters | None,
+    rng: np.random.Generator,
+) -> tuple[list[Test], list[Preference]]:
+    """Test whether the right lung has its share of the nodules.
 
     Parameters
     ----------
-    zone_labels : (z, y, x) int
-        Zones on the window's grid.
-    zones : mapping of str to int
-        Label of each zone.
     placed : Placed
         The points.
     window : Window
-        Where points can be. With a sensitivity, ratios are corrected by it; densities are not.
-    lungs : mapping of str to (M,) int
-        Strata of each lung.
+        Of two lungs.
+    settings : SpatialSettings
+        Number of samples, level.
+    clusters : Clusters or None
+        To measure the design effect with; None where nodules are not clustered.
+    rng : numpy.random.Generator
+        Source of randomness.
 
     Returns
     -------
-    list of ZoneDensity
-        Zone after zone in each lung; None where there is no such volume.
+    tests : list of Test
+        Its statistic is the observed over the expected share of the right lung; empty where there
+        are no two lungs.
+    preferences : list of Preference
+        The same as an AUC, the right lung being the higher value.
     """
-    if zone_labels.shape != window.labels.shape:
-        raise ValueError(
-            f"zone_labels must have the shape of the window {window.labels.shape}, "
-            f"got {zone_labels.shape}"
-        )
-    size = max(zones.values(), default=0) + 1
-    voxels, visible = np.zeros((2, len(window.strata), size))
-    for row, stratum in enumerate(window.strata):
-        labels = np.minimum(zone_labels[stratum.box].ravel()[stratum.index], size)
-        voxels[row] = np.bincount(labels, minlength=size)[:size]
-        visible[row] = np.bincount(labels, stratum.sensitivity, size)[:size]
-    counts = np.zeros((len(window.strata), size + 1))
-    at_points = np.minimum(window.at(zone_labels, placed.points_mm), size)
-    np.add.at(counts, (placed.strata, at_points.astype(np.intp)), 1)
-    litres = float(np.prod(window.spacing_mm)) / 1e6
-    table = []
-    for lung, chosen in lungs.items():
-        everything, seen = counts[chosen].sum(), visible[chosen].sum()
-        for zone, label in zones.items():
-            n = float(counts[chosen, label].sum())
-            volume = voxels[chosen, label].sum() * litres
-            expected = everything * visible[chosen, label].sum() / seen if seen > 0 else 0.0
-            table.append(
-                ZoneDensity(
-                    zone,
-                    lung,
-                    int(n),
-                    float(n / volume) if volume > 0 else None,
-                    float(n / expected) if expected > 0 else None,
-                )
-            )
-    return table
+    sides = list(SIDES.values())
+    visible = {s.label: s.visible_mm3 for s in window.strata if window.lungs and s.label in sides}
+    if len(visible) < len(SIDES) or not sum(visible.values()) > 0:
+        return [], []
+    share = visible[SIDES["right"]] / sum(visible.values())
+    labels = np.array([stratum.label for stratum in window.strata])
+    of_point = labels[placed.strata]
+    n, right = int(np.isin(of_point, sides).sum()), int((of_point == SIDES["right"]).sum())
+    name, drawn = "side: right against left", np.empty(0, int)
+    if n >= max(settings.min_nodules, 1):
+        drawn = rng.binomial(n, share, size=settings.covariate_simulations)
+    if n == 0 or not 0 < share < 1:
+        return [Test(name, "both", None, None)], [Preference("side", "both", n, None, None, None)]
+    effect = 1.0
+    if clusters is not None:
+        scores = (of_point == SIDES["right"]).astype(float)
+        there = (labels[clusters.place_strata] == SIDES["right"]).astype(float)
+        effect = clusters.side_effect(scores, there)
+    ratio, *ends = share_ratio(right, n, share, alpha=settings.alpha, design_effect=effect)
+    # The middle of the distribution function at a value of two: 1/2 + (observed - expected) / 2.
+    auc, low, high = (0.5 + share * (value - 1.0) / 2.0 for value in (ratio, *ends))
+    p = monte_carlo_p((right - n * share) / np.sqrt(effect), drawn - n * share)
+    test = Test(name, "both", p, ratio) if len(drawn) else Test(name, "both", None, None)
+    return [test], [Preference("side", "both", n, auc, low, high)]

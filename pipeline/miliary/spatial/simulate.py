@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +11,9 @@ from scipy.spatial import KDTree
 
 from miliary.arrays import BoolArray, FloatArray, IntArray
 from miliary.config.spatial import SpatialSettings
-from miliary.kernels.points import censored_counts, nearest_distances, pair_histogram
+from miliary.kernels.pairs import nearest_distances, pair_histogram
+from miliary.kernels.points import censored_counts
+from miliary.kernels.slabs import n_threads
 from miliary.spatial.window import Window
 
 #: How often points that lie too near to others are drawn anew before they are left as they are:
@@ -18,6 +22,15 @@ _MAX_REDRAWS = 50
 #: Balls dropped at random one after the other fill 0.38 of space, and then none fits in; fuller
 #: than this, the detector's rule is left away.
 _MAX_PACKED = 0.3
+
+
+#: Patterns are counted together up to so many points, which fit in the cache: a pattern of 300
+#: alone takes twice the time.
+_BATCH_POINTS = 6000
+#: Pairs, distances seen, distances lost and the sum of nearest distances of some patterns.
+_Rows = tuple[IntArray, IntArray, IntArray, FloatArray]
+#: Distances to empty places seen and lost.
+_Spaces = tuple[IntArray, IntArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +93,21 @@ def sample_null(
         Index of each point's stratum.
     """
     points, strata = window.sample(n_per_stratum, rng)
+    _keep_apart(points, strata, window, min_separation_mm, rng)
+    return points, strata
+
+
+def _keep_apart(
+    points: FloatArray,
+    strata: IntArray,
+    window: Window,
+    min_separation_mm: float,
+    rng: np.random.Generator,
+) -> None:
+    """Draw points anew, in place, that come too near to earlier ones."""
     ball = np.pi / 6 * min_separation_mm**3
     if ball <= 0 or len(points) < 2 or len(points) * ball > _MAX_PACKED * window.volume_mm3:
-        return points, strata
+        return
     # The tree keeps the first round, while `points` change under it.
     tree = KDTree(points, compact_nodes=False, balanced_tree=False, copy_data=True)
     pairs = tree.query_pairs(min_separation_mm, output_type="ndarray")
@@ -99,7 +124,6 @@ def sample_null(
             _near_kept(tree, points[late], drawn_anew, min_separation_mm)
             | (_nearest_among(points, drawn_anew)[late] < min_separation_mm)
         ]
-    return points, strata
 
 
 def _near_kept(
@@ -123,12 +147,13 @@ def count_patterns(
     window: Window,
     settings: SpatialSettings,
     *,
+    min_separation_mm: float,
     rng: np.random.Generator,
 ) -> Counts:
     """Count the observed pattern and as many simulated ones as the settings ask for.
 
     Every simulation has its own child of one seed, so that none depends on how the others are
-    shared out.
+    shared out: the counts are the same on any number of threads.
 
     Parameters
     ----------
@@ -139,7 +164,9 @@ def count_patterns(
     window : Window
         Where points can be.
     settings : SpatialSettings
-        Numbers of simulations, radii, separation.
+        Numbers of simulations, radii.
+    min_separation_mm : float
+        Smallest distance of two simulated points; 0 for none.
     rng : numpy.random.Generator
         Source of the seed.
 
@@ -151,85 +178,122 @@ def count_patterns(
     n = np.bincount(strata, minlength=len(window.strata))
     empty = _Empty(window, settings)
     seeds = np.random.SeedSequence(int(rng.integers(2**63))).spawn(settings.simulations)
-    rows = [_count(points_mm, strata, window, settings)]
+
+    owners = np.repeat(np.arange(len(n)), n)
+
+    def simulate(batch: IntArray) -> tuple[_Rows, list[_Spaces]]:
+        sources = [np.random.default_rng(seeds[number]) for number in batch]
+        patterns = window.sample_many(n, sources)
+        for points, source in zip(patterns, sources, strict=True):
+            _keep_apart(points, owners, window, min_separation_mm, source)
+        drawn = [(points, owners) for points in patterns]
+        few = batch < settings.empty_space_simulations
+        spaces = [empty.count(*pattern) for pattern, use in zip(drawn, few, strict=True) if use]
+        return _count(drawn, window, settings), spaces
+
+    # The observed pattern comes first, and makes what the window keeps for all.
+    rows = [_count([(points_mm, strata)], window, settings)]
     empties = [empty.count(points_mm, strata)]
-    for number, seed in enumerate(seeds):
-        points, of = sample_null(
-            window,
-            n,
-            min_separation_mm=settings.min_separation_mm,
-            rng=np.random.default_rng(seed),
-        )
-        rows.append(_count(points, of, window, settings))
-        if number < settings.empty_space_simulations:
-            empties.append(empty.count(points, of))
-    pairs, seen, lost, nearest = (np.stack(column) for column in zip(*rows, strict=True))
+    n_batches = -(-settings.simulations // max(1, _BATCH_POINTS // max(len(points_mm), 1)))
+    batches = np.array_split(np.arange(settings.simulations), n_batches)
+    with ThreadPoolExecutor(n_threads()) as pool:
+        for more, spaces in pool.map(simulate, batches):
+            rows.append(more)
+            empties += spaces
+    return _joined(n, rows, empties)
+
+
+def count_pattern(
+    points_mm: FloatArray, strata: IntArray, window: Window, settings: SpatialSettings
+) -> Counts:
+    """Count one pattern, without any simulation.
+
+    Parameters
+    ----------
+    points_mm : (N, 3) float
+        Grid points inside the window.
+    strata : (N,) int
+        Index of each point's stratum.
+    window : Window
+        Where points can be.
+    settings : SpatialSettings
+        Radii.
+
+    Returns
+    -------
+    Counts
+        One row.
+    """
+    row = _count([(points_mm, strata)], window, settings)
+    spaces = _Empty(window, settings).count(points_mm, strata)
+    return _joined(np.bincount(strata, minlength=len(window.strata)), [row], [spaces])
+
+
+def _joined(n: IntArray, rows: list[_Rows], empties: list[_Spaces]) -> Counts:
+    pairs, seen, lost, nearest = (np.concatenate(column) for column in zip(*rows, strict=True))
     return Counts(n, pairs, seen, lost, nearest, *map(np.stack, zip(*empties, strict=True)))
 
 
 def _count(
-    points_mm: FloatArray, strata: IntArray, window: Window, settings: SpatialSettings
-) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
-    """Reduce one pattern to its pair histogram and its nearest-neighbour counts."""
-    n_strata = len(window.strata)
+    patterns: Sequence[tuple[FloatArray, IntArray]], window: Window, settings: SpatialSettings
+) -> _Rows:
+    """Reduce patterns to their pair histograms and nearest-neighbour counts, all in one go."""
+    shape = len(patterns), len(window.strata)
+    points = np.concatenate([points for points, _ in patterns])
+    strata = np.concatenate([strata for _, strata in patterns])
+    # Strata of different patterns are different groups, in which pairs are counted apart.
+    pattern = np.repeat(np.arange(shape[0]), [len(points) for points, _ in patterns])
+    groups, n_groups = pattern * shape[1] + strata, shape[0] * shape[1]
     pairs, nearest = pair_histogram(
-        points_mm,
-        strata,
-        n_strata=n_strata,
-        max_mm=settings.max_radius_mm,
-        bin_mm=settings.bin_mm,
+        points, groups, n_strata=n_groups, max_mm=settings.max_radius_mm, bin_mm=settings.bin_mm
     )
-    seen, lost = _censored(points_mm, strata, nearest, window, settings)
+    border = window.border_at(
+        points, strata, voxel_mm=settings.lag_voxel_mm, hole_mm=settings.hole_mm
+    )
+    seen, lost = _censored(groups, nearest, border, n_groups, settings)
     known = np.where(np.isfinite(nearest), nearest, 0.0)
-    return pairs.astype(np.int32), seen, lost, np.bincount(strata, known, n_strata).astype(float)
+    return (
+        pairs.astype(np.int32).reshape(*shape, pairs.shape[1]),
+        seen.reshape(*shape, seen.shape[1]),
+        lost.reshape(*shape, lost.shape[1]),
+        np.bincount(groups, known, n_groups).astype(float).reshape(shape),
+    )
 
 
 def _censored(
-    places_mm: FloatArray,
-    strata: IntArray,
+    groups: IntArray,
     distances_mm: FloatArray,
-    window: Window,
+    borders_mm: FloatArray,
+    n_groups: int,
     settings: SpatialSettings,
-    borders_mm: FloatArray | None = None,
 ) -> tuple[IntArray, IntArray]:
-    """Count seen and censored distances in each stratum."""
-    n_steps = round(settings.max_radius_mm / settings.bin_mm)
-    counts = np.zeros((2, len(window.strata), n_steps + 2), np.int32)
-    for number, stratum in enumerate(window.strata):
-        members = strata == number
-        border = (
-            borders_mm[members]
-            if borders_mm is not None
-            else stratum.border_at(
-                places_mm[members], voxel_mm=settings.lag_voxel_mm, hole_mm=settings.hole_mm
-            )
-        )
-        counts[:, number] = censored_counts(
-            distances_mm[members], border, step_mm=settings.bin_mm, n_steps=n_steps
-        )
-    return counts[0], counts[1]
+    """Count seen and censored distances in each group."""
+    seen, lost = censored_counts(
+        distances_mm,
+        borders_mm,
+        groups,
+        n_groups=n_groups,
+        step_mm=settings.bin_mm,
+        n_steps=round(settings.max_radius_mm / settings.bin_mm),
+    )
+    return seen.astype(np.int32), lost.astype(np.int32)
 
 
 class _Empty:
     """Places spread over the window, from which the distance to the nearest point is taken."""
 
     def __init__(self, window: Window, settings: SpatialSettings) -> None:
-        self.window, self.settings = window, settings
+        self.n_strata, self.settings = len(window.strata), settings
         self.places, self.strata, _ = window.lattice(settings.lattice_points)
-        self.borders = np.zeros(len(self.places), np.float32)
-        for number, stratum in enumerate(window.strata):
-            members = self.strata == number
-            self.borders[members] = stratum.border_at(
-                self.places[members], voxel_mm=settings.lag_voxel_mm, hole_mm=settings.hole_mm
-            )
+        self.borders = window.border_at(
+            self.places, self.strata, voxel_mm=settings.lag_voxel_mm, hole_mm=settings.hole_mm
+        )
 
-    def count(self, points_mm: FloatArray, strata: IntArray) -> tuple[IntArray, IntArray]:
+    def count(self, points_mm: FloatArray, strata: IntArray) -> _Spaces:
         distances = np.full(len(self.places), np.inf)
-        for number in range(len(self.window.strata)):
+        for number in range(self.n_strata):
             here = self.strata == number
             distances[here] = nearest_distances(
                 self.places[here], points_mm[strata == number], same=False
             )
-        return _censored(
-            self.places, self.strata, distances, self.window, self.settings, self.borders
-        )
+        return _censored(self.strata, distances, self.borders, self.n_strata, self.settings)

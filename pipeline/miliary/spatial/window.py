@@ -4,169 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
+from miliary.anatomy import SIDES
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray, LabelArray
 from miliary.geometry import Box
-from miliary.kernels.mask import LagTable, border_distance, coarse_counts, set_covariance
-
-
-@dataclass(frozen=True, eq=False)
-class Stratum:
-    """One lung of a window.
-
-    Parameters
-    ----------
-    label : int
-        Its label in the window.
-    box : tuple of three slices
-        Where it lies in the window's grid.
-    inside : (z, y, x) bool
-        Its voxels in the box.
-    spacing_mm : (3,) float
-        Voxel size.
-    index : (M,) int32
-        Its voxels, as flat indices into the box.
-    sensitivity : (M,) float32 or None
-        Chance of finding a nodule in each, up to a factor.
-    """
-
-    label: int
-    box: Box
-    inside: BoolArray
-    spacing_mm: FloatArray
-    index: IntArray
-    sensitivity: FloatArray | None
-    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
-
-    @cached_property
-    def start(self) -> IntArray:
-        """First index of the box along each axis."""
-        return np.array([bounds.start for bounds in self.box])
-
-    @cached_property
-    def volume_mm3(self) -> float:
-        """Volume of the stratum."""
-        return float(len(self.index) * np.prod(self.spacing_mm))
-
-    @cached_property
-    def visible_mm3(self) -> float:
-        """Volume weighted by sensitivity."""
-        if self.sensitivity is None:
-            return self.volume_mm3
-        return float(self.sensitivity.sum(dtype=float) * np.prod(self.spacing_mm))
-
-    def covariance(self, *, max_lag_mm: float, voxel_mm: float) -> LagTable:
-        """Give the set covariance, computed once.
-
-        Parameters
-        ----------
-        max_lag_mm : float
-            Longest lag.
-        voxel_mm : float
-            Take it on voxels of about this size; 0 for the window's own, which is exact.
-
-        Returns
-        -------
-        LagTable
-            The covariance.
-        """
-        key = ("covariance", max_lag_mm, voxel_mm)
-        if key not in self._made:
-            factors = self._factors(voxel_mm)
-            self._made[key] = set_covariance(
-                coarse_counts(self.inside, factors),
-                self.spacing_mm * factors,
-                max_lag_mm=max_lag_mm,
-                capacity=int(np.prod(factors)),
-            )
-        table: LagTable = self._made[key]
-        return table
-
-    def border_at(self, points_mm: FloatArray, *, voxel_mm: float, hole_mm: float) -> FloatArray:
-        """Give how deep points lie in the stratum, narrow holes closed.
-
-        Parameters
-        ----------
-        points_mm : (N, 3) float
-            Grid points in the stratum.
-        voxel_mm : float
-            Take distances on voxels of about this size; they are off by up to one of these.
-        hole_mm : float
-            Holes no wider than twice this do not count as border.
-
-        Returns
-        -------
-        (N,) float32
-            Distance to the border.
-        """
-        factors = self._factors(voxel_mm)
-        key = ("border", voxel_mm, hole_mm)
-        if key not in self._made:
-            counts = coarse_counts(self.inside, factors)
-            self._made[key] = border_distance(
-                counts >= np.prod(factors) / 2, self.spacing_mm * factors, hole_mm=hole_mm
-            )
-        depth: FloatArray = self._made[key]
-        voxel = np.rint(points_mm / self.spacing_mm).astype(np.intp) - self.start
-        z, y, x = np.clip(voxel // factors, 0, np.array(depth.shape) - 1).T
-        at_points: FloatArray = depth[z, y, x]
-        return at_points
-
-    def places(self, chosen: IntArray) -> FloatArray:
-        """Give the centres of some of the voxels.
-
-        Parameters
-        ----------
-        chosen : (K,) int
-            Positions in `index`.
-
-        Returns
-        -------
-        (K, 3) float
-            Grid points.
-        """
-        zyx = np.stack(np.unravel_index(self.index[chosen], self.inside.shape), axis=1)
-        places: FloatArray = (zyx + self.start) * self.spacing_mm
-        return places
-
-    def sample(self, n: int, rng: np.random.Generator) -> FloatArray:
-        """Draw random points, uniform or as the sensitivity has it.
-
-        Parameters
-        ----------
-        n : int
-            How many.
-        rng : numpy.random.Generator
-            Source of randomness.
-
-        Returns
-        -------
-        (n, 3) float
-            Grid points, anywhere in the voxels.
-        """
-        points = self.places(self._draw(n, rng))
-        points += (rng.random((n, 3)) - 0.5) * self.spacing_mm
-        return points
-
-    def _draw(self, n: int, rng: np.random.Generator) -> IntArray:
-        """Draw voxels; by rejection where sensitivity differs, which needs no table of sums."""
-        if self.sensitivity is None or not self.visible_mm3 > 0:
-            return rng.integers(len(self.index), size=n)
-        highest = float(self.sensitivity.max())
-        share = self.visible_mm3 / self.volume_mm3 / highest
-        drawn = np.empty(0, np.intp)
-        while len(drawn) < n:
-            more = rng.integers(len(self.index), size=int(1.2 * (n - len(drawn)) / share) + 8)
-            kept = rng.random(len(more)) * highest < self.sensitivity[more]
-            drawn = np.concatenate([drawn, more[kept]])
-        return drawn[:n]
-
-    def _factors(self, voxel_mm: float) -> tuple[int, ...]:
-        # The tolerance keeps 0.75 mm at two to 1.5 in spite of rounding.
-        return tuple(max(int(voxel_mm / size + 1e-6), 1) for size in self.spacing_mm)
+from miliary.spatial.stratum import Stratum
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,11 +25,18 @@ class Window:
         Voxel size along z, y and x.
     sensitivity : (z, y, x) float32 or None
         Chance of finding a nodule at each voxel, up to a factor; None for the same everywhere.
+    lungs : bool
+        Whether labels 1 and 2 are the right and the left lung, on axes that point to the head, to
+        the back and to the left. Otherwise they are parts without a name.
     """
 
     labels: LabelArray
     spacing_mm: FloatArray
     sensitivity: FloatArray | None = None
+    lungs: bool = True
+    _depths: dict[tuple[float, float], tuple[AnyArray, ...]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         if self.labels.ndim != 3 or self.labels.dtype != np.uint8:
@@ -234,6 +85,23 @@ class Window:
         """Volume of all strata."""
         return sum(stratum.volume_mm3 for stratum in self.strata)
 
+    @property
+    def nouns(self) -> tuple[str, str]:
+        """What the points are and where they are, for sentences."""
+        return ("nodules", "the evaluable lung") if self.lungs else ("points", "the mask")
+
+    @property
+    def groups(self) -> dict[str, IntArray]:
+        """The strata that are described together, by name: all of them first, then each."""
+        labels = [stratum.label for stratum in self.strata]
+        if self.lungs:
+            whole, parts = "both", {side: label for side, label in SIDES.items() if label in labels}
+        else:
+            named = {f"part {label}": label for label in labels}
+            whole, parts = "all", named if len(named) > 1 else {}
+        each = {name: np.array([labels.index(label)]) for name, label in parts.items()}
+        return {whole: np.arange(len(labels)), **each}
+
     def sample(
         self, n_per_stratum: IntArray, rng: np.random.Generator
     ) -> tuple[FloatArray, IntArray]:
@@ -253,9 +121,43 @@ class Window:
         strata : (N,) int
             Index of each point's stratum.
         """
-        parts = [s.sample(int(n), rng) for s, n in zip(self.strata, n_per_stratum, strict=True)]
-        points = np.concatenate([np.empty((0, 3)), *parts])
-        return points, np.repeat(np.arange(len(parts)), n_per_stratum)
+        return self.sample_many(n_per_stratum, [rng])[0], self._owners(n_per_stratum)
+
+    def sample_many(
+        self, n_per_stratum: IntArray, sources: list[np.random.Generator]
+    ) -> FloatArray:
+        """Draw random patterns, one from each source: what `sample` draws from it, in less time.
+
+        Parameters
+        ----------
+        n_per_stratum : (L,) int
+            How many in each of `strata`.
+        sources : list of S numpy.random.Generator
+            Sources of randomness.
+
+        Returns
+        -------
+        (S, N, 3) float
+            Grid points, stratum after stratum.
+        """
+        ends = np.cumsum(n_per_stratum)
+        points = np.empty((len(sources), int(n_per_stratum.sum()), 3))
+        drawn = [
+            [s.draw(int(n), rng) for s, n in zip(self.strata, n_per_stratum, strict=True)]
+            for rng in sources
+        ]
+        for number, stratum in enumerate(self.strata):
+            chosen, within = zip(*(parts[number] for parts in drawn), strict=True)
+            place = np.concatenate(within)
+            place -= 0.5
+            place *= self.spacing_mm
+            place += stratum.places(np.concatenate(chosen))
+            n = int(n_per_stratum[number])
+            points[:, ends[number] - n : ends[number]] = place.reshape(len(sources), n, 3)
+        return points
+
+    def _owners(self, n_per_stratum: IntArray) -> IntArray:
+        return np.repeat(np.arange(len(self.strata)), n_per_stratum)
 
     def lattice(self, n_places: int) -> tuple[FloatArray, IntArray, FloatArray]:
         """Spread places evenly over the window, at voxel centres.
@@ -336,6 +238,56 @@ class Window:
         order = np.full(256, -1)
         order[[stratum.label for stratum in self.strata]] = np.arange(len(self.strata))
         return points, order[label], moved
+
+    def border_at(
+        self, points_mm: FloatArray, strata: IntArray, *, voxel_mm: float, hole_mm: float
+    ) -> FloatArray:
+        """Give how deep points lie in their strata, narrow holes closed.
+
+        Parameters
+        ----------
+        points_mm : (N, 3) float
+            Grid points.
+        strata : (N,) int
+            Index of each point's stratum.
+        voxel_mm, hole_mm : float
+            As for `Stratum.depth`.
+
+        Returns
+        -------
+        (N,) float32
+            Distance to the border.
+        """
+        if len(points_mm) == 0:
+            return np.empty(0, np.float32)
+        key = (voxel_mm, hole_mm)
+        if key not in self._depths:
+            self._depths[key] = self._depth_table(voxel_mm, hole_mm)
+        # Few points at a time but in every simulation: no loop over strata.
+        depths, offsets, starts, highest, strides, factors = self._depths[key]
+        voxel = np.rint(points_mm / self.spacing_mm).astype(np.intp)
+        voxel -= starts.take(strata, axis=0)
+        voxel //= factors
+        np.maximum(voxel, 0, out=voxel)
+        np.minimum(voxel, highest.take(strata, axis=0), out=voxel)
+        voxel *= strides.take(strata, axis=0)
+        flat = voxel[:, 0] + voxel[:, 1] + voxel[:, 2] + offsets.take(strata)
+        at_points: FloatArray = depths.take(flat)
+        return at_points
+
+    def _depth_table(self, voxel_mm: float, hole_mm: float) -> tuple[AnyArray, ...]:
+        """Put the depths of all strata into one array, with what finds a voxel in it."""
+        depths = [s.depth(voxel_mm=voxel_mm, hole_mm=hole_mm) for s in self.strata]
+        shapes = np.array([depth.shape for depth in depths])
+        ends = np.cumsum(shapes.prod(axis=1))
+        return (
+            np.concatenate([depth.ravel() for depth in depths]),
+            ends - shapes.prod(axis=1),
+            np.array([stratum.start for stratum in self.strata]),
+            shapes - 1,
+            np.stack([shapes[:, 1] * shapes[:, 2], shapes[:, 2], np.ones_like(ends)], axis=1),
+            np.array(self.strata[0].factors(voxel_mm)),
+        )
 
     def at(self, image: AnyArray, points_mm: FloatArray) -> AnyArray:
         """Read an image of the window's grid at the nearest voxels.

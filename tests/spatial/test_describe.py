@@ -1,185 +1,16 @@
-"""How points lie in a window: the null model, the tests, the answers to odd questions."""
+"""How points lie: shares, zones, completeness, odd questions."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import edt
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from miliary.config.spatial import SpatialSettings
-from miliary.findings import Distribution
-from miliary.spatial import PRIMARY, Window, describe_distribution, sample_null
-from miliary.spatial.curves import combined_test, summary_functions
-from miliary.spatial.simulate import count_patterns
-
-SPACING = np.array([1.25, 0.7, 0.8])
-FAST = SpatialSettings(
-    simulations=99,
-    empty_space_simulations=39,
-    covariate_simulations=199,
-    max_radius_mm=10.0,
-    lattice_points=300,
-    directions=200,
-    reference_points=3000,
-)
-#: Three standard errors above 5 % for 100 patterns.
-TYPE_I_MOST = 0.115
-
-
-def two_lungs():
-    """Two ragged ellipsoids of unequal size with a hole through one of them."""
-    z, y, x = np.indices((44, 64, 96))
-    right = ((z - 22) / 20) ** 2 + ((y - 32) / 28) ** 2 + ((x - 26) / 22) ** 2 < 1
-    left = ((z - 22) / 18) ** 2 + ((y - 32) / 24) ** 2 + ((x - 74) / 17) ** 2 < 1
-    left &= (y - 30) ** 2 + (x - 70) ** 2 > 9
-    return (right + 2 * left).astype(np.uint8)
-
-
-@pytest.fixture(scope="module")
-def window():
-    return Window(two_lungs(), SPACING)
-
-
-@pytest.fixture(scope="module")
-def images(window):
-    inside = window.labels > 0
-    pleura = edt.edt(inside, anisotropy=tuple(SPACING)).astype(np.float32)
-    vessel = np.full(inside.shape, np.nan, np.float32)
-    y, x = np.indices(inside.shape[1:])
-    vessel[:] = np.hypot((y - 30) * 0.7, (x - 70) * 0.8) - 2.4
-    return {"pleura": pleura, "vessel": vessel}
-
-
-@pytest.fixture(scope="module")
-def zones(window):
-    z = np.indices(window.labels.shape)[0]
-    return np.where(window.labels > 0, 3 - np.minimum(z // 15, 2), 0).astype(np.uint8)
-
-
-def describe(points, window, images, zones, settings=FAST, seed=1, **changes) -> Distribution:
-    return describe_distribution(
-        points,
-        window,
-        distances_mm=images,
-        zone_labels=zones,
-        settings=replace(settings, **changes),
-        rng=np.random.default_rng(seed),
-    )
-
-
-def random_points(window, n, rng, min_separation_mm=2.0):
-    return sample_null(window, np.array(n), min_separation_mm=min_separation_mm, rng=rng)
-
-
-# The window
-
-
-def test_strata_have_the_volume_of_their_voxels(window):
-    counts = np.bincount(two_lungs().ravel())[1:]
-    assert [stratum.label for stratum in window.strata] == [1, 2]
-    assert_allclose([s.volume_mm3 for s in window.strata], counts * SPACING.prod())
-    assert_allclose(window.volume_mm3, counts.sum() * SPACING.prod())
-
-
-def test_random_points_lie_in_their_stratum_and_are_uniform(window, rng):
-    points, strata = window.sample(np.array([3000, 2000]), rng)
-    assert_array_equal(window.at(window.labels, points), strata + 1)
-    assert_array_equal(np.bincount(strata), [3000, 2000])
-    for number, stratum in enumerate(window.strata):
-        mean = stratum.places(np.arange(len(stratum.index))).mean(axis=0)
-        error = points[strata == number].std(axis=0) / np.sqrt((strata == number).sum())
-        assert (np.abs(points[strata == number].mean(axis=0) - mean) < 4 * error).all()
-
-
-def test_random_points_follow_the_sensitivity(rng):
-    labels = np.ones((10, 19, 23), np.uint8)
-    sensitivity = np.zeros(labels.shape, np.float32)
-    sensitivity[:5], sensitivity[5:] = 0.2, 0.6
-    window = Window(labels, SPACING, sensitivity)
-    points, _ = window.sample(np.array([4000]), rng)
-    upper = (points[:, 0] / SPACING[0] > 4.5).mean()
-    assert_allclose(upper, 0.75, atol=4 * np.sqrt(0.75 * 0.25 / 4000))
-
-
-def test_simulated_points_keep_the_separation_of_the_detector(window, rng):
-    points, strata = random_points(window, [300, 200], rng, min_separation_mm=3.0)
-    gaps = np.linalg.norm(points[:, None] - points[None], axis=2)[np.triu_indices(500, 1)]
-    assert gaps.min() >= 3.0
-    assert_array_equal(np.bincount(strata), [300, 200])
-    assert_array_equal(window.at(window.labels, points), strata + 1)
-    crowded, _ = random_points(window, [300, 200], rng, min_separation_mm=0.0)
-    gaps = np.linalg.norm(crowded[:, None] - crowded[None], axis=2)[np.triu_indices(500, 1)]
-    assert gaps.min() < 3.0
-
-
-def test_a_full_window_ends_the_search_for_room(rng):
-    window = Window(np.ones((2, 2, 2), np.uint8), SPACING)
-    points, _ = random_points(window, [9], rng, min_separation_mm=5.0)
-    assert len(points) == 9
-
-
-def test_points_just_outside_move_to_the_nearest_voxel():
-    labels = np.zeros((9, 9, 9), np.uint8)
-    labels[:, :, 4:] = 1
-    window = Window(labels, SPACING)
-    points = np.array([[5.0, 2.8, 4 * 0.8], [5.0, 2.8, 2.0], [5.0, 2.8, 0.4], [99.0, 0, 0]])
-    placed, strata, moved = window.locate(points, move_mm=1.5)
-    assert_array_equal(strata, [0, 0, -1, -1])
-    assert_array_equal(moved, [False, True, False, False])
-    assert_allclose(placed[1], [5.0, 2.8, 3.2])
-    assert_allclose(points[1], [5.0, 2.8, 2.0])
-
-
-def test_the_lattice_is_even_and_inside(window):
-    places, strata, weights = window.lattice(500)
-    assert 350 < len(places) < 700
-    assert_array_equal(window.at(window.labels, places), strata + 1)
-    volumes = np.array([s.volume_mm3 for s in window.strata])
-    assert_allclose(np.bincount(strata) / len(places), volumes / volumes.sum(), atol=0.05)
-    assert (weights == 1).all()
-
-
-@pytest.mark.parametrize(
-    ("labels", "spacing", "sensitivity", "message"),
-    [
-        (np.ones((3, 3), np.uint8), SPACING, None, "three axes"),
-        (np.ones((3, 3, 3), int), SPACING, None, "uint8"),
-        (np.ones((3, 3, 3), np.uint8), [1.0, 0.0, 1.0], None, "above 0"),
-        (np.ones((3, 3, 3), np.uint8), SPACING, np.ones((2, 3, 3)), "shape of labels"),
-        (np.ones((3, 3, 3), np.uint8), SPACING, -np.ones((3, 3, 3)), "not below 0"),
-    ],
-)
-def test_windows_that_make_no_sense_are_refused(labels, spacing, sensitivity, message):
-    with pytest.raises(ValueError, match=message):
-        Window(labels, spacing, sensitivity)
-
-
-# The null model and its tests
-
-
-def functions_of(points, strata, window, rng, **changes):
-    settings = replace(FAST, **changes)
-    counts = count_patterns(points, strata, window, settings, rng=rng)
-    return summary_functions(counts, np.arange(len(window.strata)), window, settings)
-
-
-def test_k_g_and_f_of_randomness_are_those_of_theory(window, rng):
-    n = np.array([150, 20])
-    points, strata = random_points(window, n, rng, 0.0)
-    found = functions_of(points, strata, window, rng, min_separation_mm=0.0, simulations=199)
-    ball = 4 / 3 * np.pi * found.r_mm**3
-    # Unequal densities in the lungs do not bias K: the weights carry them.
-    mean = found.values["K"][1:].mean(axis=0)
-    error = found.values["K"][1:].std(axis=0) / np.sqrt(199)
-    assert (np.abs(mean - ball) < 4 * error + 0.02 * ball).all()
-    # Each point is its lung's, so G and F mix the lungs' densities.
-    density = n / [s.volume_mm3 for s in window.strata]
-    g = (n / n.sum()) @ (1 - np.exp(-density[:, None] * ball))
-    near = found.r_mm < 5
-    assert_allclose(found.values["G"][1:].mean(axis=0)[near], g[near], atol=0.03)
+from miliary.spatial import PRIMARY, Window
+from spatial_cases import FAST, SPACING, describe, random_points, two_lungs
 
 
 def test_nothing_depends_on_where_the_grid_lies(window, images, zones):
@@ -219,58 +50,6 @@ def test_order_of_points_does_not_matter(window, images, zones, rng):
     second = describe(rng.permutation(points), window, images, zones)
     assert first.csr_p == second.csr_p
     assert_allclose(first.clark_evans, second.clark_evans)
-
-
-@pytest.mark.parametrize("case", ["plain", "sensitivity", "unequal"])
-def test_the_primary_test_holds_its_level(case, rng):
-    labels = two_lungs()[::2, ::2, ::2]
-    sensitivity = None
-    if case == "sensitivity":
-        sensitivity = np.linspace(0.1, 1, labels.shape[0])[:, None, None] + np.zeros(
-            labels.shape, np.float32
-        )
-    window = Window(labels, 2 * SPACING, sensitivity)
-    n = [60, 5] if case == "unequal" else [35, 20]
-    settings = replace(FAST, simulations=39, empty_space_simulations=0, lag_voxel_mm=0.0)
-    p = []
-    for _ in range(100):
-        points, strata = random_points(window, n, rng)
-        counts = count_patterns(points, strata, window, settings, rng=rng)
-        functions = summary_functions(counts, np.arange(2), window, settings)
-        p.append(combined_test(functions, alpha=0.05)[0].p)
-    assert (np.array(p) <= 0.05).mean() <= TYPE_I_MOST
-    assert_allclose(np.mean(p), 0.5, atol=0.1)
-
-
-def cluster(window, rng, n_parents, n_children, sigma_mm):
-    parents, _ = random_points(window, n_parents, rng, 0.0)
-    points = np.repeat(parents, n_children, axis=0)
-    points = points + rng.normal(0, sigma_mm, points.shape)
-    return points[window.at(window.labels, points) > 0]
-
-
-def test_clusters_are_found_and_random_points_are_not(window, images, zones, rng):
-    grouped = describe(cluster(window, rng, [12, 8], 5, 2.5), window, images, zones)
-    assert grouped.csr_p == 1 / (FAST.simulations + 1)
-    assert grouped.clustered is True
-    assert grouped.clark_evans < 0.8
-    assert any("more close pairs" in note for note in grouped.notes)
-    points, _ = random_points(window, [60, 40], np.random.default_rng(5))
-    plain = describe(points, window, images, zones)
-    assert plain.csr_p > 0.05
-    assert plain.clustered is False
-    assert_allclose(plain.clark_evans, 1, atol=0.12)
-
-
-def test_points_that_keep_apart_are_not_random_and_not_clustered(window, images, zones, rng):
-    points, _ = random_points(window, [100, 60], rng, min_separation_mm=5.5)
-    found = describe(points, window, images, zones)
-    assert found.csr_p <= 0.05
-    assert found.clustered is False
-    assert found.clark_evans > 1.1
-    # The same rule in the null model explains it.
-    explained = describe(points, window, images, zones, min_separation_mm=5.5)
-    assert explained.csr_p > 0.05
 
 
 def test_pleural_points_raise_the_share_in_the_shell(window, images, zones, rng):
@@ -446,6 +225,7 @@ def test_bad_input_is_refused(window, images, zones):
         ({"radius_step_mm": 0.25}, "whole number"),
         ({"simulations": 5}, "at least 19"),
         ({"empty_space_simulations": 5000}, "0 to simulations"),
+        ({"density_sigma_mm": 0.0}, "must be above 0, got 0.0 and 5"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(changes, message):

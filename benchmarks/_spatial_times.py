@@ -1,0 +1,200 @@
+"""Speed of the spatial step beside spatstat and Corrfunc, each in turn, CPU time of one thread."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy import fft
+
+from miliary.config.spatial import SpatialSettings
+from miliary.kernels.mask import set_covariance
+from miliary.kernels.pairs import pair_histogram
+from miliary.spatial import Window
+from miliary.spatial.curves import combined_test, summary_functions
+from miliary.spatial.simulate import count_patterns
+
+SEED = 20261122
+SPACING = np.array([0.8, 0.7, 0.7])
+SIDE_MM = 4.8e6 ** (1 / 3)
+SETTINGS = SpatialSettings(simulations=199, empty_space_simulations=0, lattice_points=100)
+BOTH = np.arange(2)
+
+_R = """
+suppressPackageStartupMessages({library(spatstat.geom); library(spatstat.random)
+library(spatstat.explore)})
+n <- as.integer(commandArgs(TRUE)[1]); s <- as.numeric(commandArgs(TRUE)[2])
+set.seed(as.integer(commandArgs(TRUE)[3]))
+X <- pp3(runif(n, 0, s), runif(n, 0, s), runif(n, 0, s), box3(c(0, s), c(0, s), c(0, s)))
+t <- system.time(envelope(X, K3est, nsim = 199, rmax = 30, nrval = 61,
+                          correction = "translation", verbose = FALSE))
+cat(t[["user.self"]] + t[["sys.self"]])
+"""
+
+_CORRFUNC = """
+import sys, time
+import numpy as np
+from Corrfunc.theory.DD import DD
+n, side, loops, seed = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+rng, bins = np.random.default_rng(seed), np.linspace(0, 30, 61)
+bins[0] = 1e-6
+start = time.process_time()
+for _ in range(loops):
+    x, y, z = rng.uniform(0, side, (3, n))
+    DD(1, 1, bins, x, y, z, periodic=False)
+print((time.process_time() - start) / loops)
+"""
+
+
+def measure_times(r: str, corrfunc: str) -> None:
+    """Print the tables; peers that are not there stay empty."""
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    print(f"seed {SEED}, {load}; CPU s of one thread, best of 3 to 5, each in turn\n")
+    window = make_window()
+    print(f"mask of two lungs, {window.volume_mm3 / 1e6:.2f} litres; box of {SIDE_MM**3 / 1e6:.2f}")
+    simulations_beside_peers(window, r, corrfunc)
+    pairs_beside_corrfunc(corrfunc)
+    whole_description(window)
+    covariance_beside_transforms()
+
+
+def make_window() -> Window:
+    """Two half-egg lungs of 4.8 litres on 400 x 512 x 512 voxels."""
+    z, y, x = (np.arange(n, dtype=np.float32) * s for n, s in zip((400, 512, 512), SPACING,
+                                                                  strict=True))  # fmt: skip
+    labels = np.zeros((400, 512, 512), np.uint8)
+    for label, middle, size in ((1, 108.0, (123.0, 86.0, 59.0)), (2, 250.0, (120.0, 83.0, 52.0))):
+        plane = ((y - 179) / size[1])[:, None] ** 2 + ((x - middle) / size[2]) ** 2
+        for number, height in enumerate((z - 160) / size[0]):
+            labels[number][plane + height**2 < 1] = label
+    return Window(labels, SPACING)
+
+
+def simulations_beside_peers(window: Window, r: str, corrfunc: str) -> None:
+    """199 simulations with K, L, G and their test, beside envelope.pp3 and a loop of Corrfunc."""
+    print(
+        "\n| 199 simulations, CPU s | ours | spatstat, box | ratio | Corrfunc loop, box | ratio |"
+    )
+    print("|---|---|---|---|---|---|")
+    os.environ["MILIARY_THREADS"] = "1"
+    rng = np.random.default_rng(SEED)
+    script = Path(tempfile.mkdtemp()) / "envelope.R"
+    script.write_text(_R)
+    for n, repeats in ((300, 5), (1000, 5), (3000, 3)):
+        points, strata = window.sample(_shared(window, n), rng)
+        _test(points, strata, window, replace(SETTINGS, simulations=19))
+        ours, spatstat, loop = [], [], []
+        for repeat in range(repeats):
+            ours.append(_cpu(lambda p=points, s=strata: _test(p, s, window, SETTINGS)))
+            spatstat.append(_run([r, str(script), str(n), str(SIDE_MM), str(repeat)]))
+            loop.append(_run([corrfunc, "-c", _CORRFUNC, str(n), str(SIDE_MM), "199",
+                              str(repeat)]) * 199)  # fmt: skip
+        a, b, c = min(ours), min(spatstat), min(loop)
+        print(f"| n {n} | {a:.3f} | {b:.3f} | {b / a:.1f} | {c:.3f} | {a / c:.2f} |", flush=True)
+    script.unlink()
+
+
+def pairs_beside_corrfunc(corrfunc: str) -> None:
+    """The pair histogram in 300 bins with nearest neighbours, beside Corrfunc in 60 bins."""
+    print("\n| pair histogram, CPU ms | ours | Corrfunc | ratio |\n|---|---|---|---|")
+    rng = np.random.default_rng(SEED)
+    for n in (1000, 3000, 10_000, 20_000):
+        points, strata = rng.uniform(0, SIDE_MM, (n, 3)), np.zeros(n, int)
+        ours, theirs = [], []
+        for repeat in range(5):
+            ours.append(_cpu(lambda p=points, s=strata: pair_histogram(
+                p, s, n_strata=1, max_mm=30.0, bin_mm=0.1)))  # fmt: skip
+            theirs.append(_run([corrfunc, "-c", _CORRFUNC, str(n), str(SIDE_MM), "5",
+                                str(repeat)]))  # fmt: skip
+        a, b = 1000 * min(ours), 1000 * min(theirs)
+        print(f"| n {n} | {a:.1f} | {b:.1f} | {a / b:.2f} |", flush=True)
+
+
+def whole_description(window: Window) -> None:
+    """999 simulations of K, L, G with their test, on one thread and on two."""
+    print("\n| 999 simulations of K, L, G | threads | CPU s | wall s |\n|---|---|---|---|")
+    rng = np.random.default_rng(SEED)
+    for n in (1000, 5000):
+        points, strata = window.sample(_shared(window, n), rng)
+        for threads in (1, 2):
+            os.environ["MILIARY_THREADS"] = str(threads)
+            start = time.perf_counter()
+            cpu = _cpu(lambda p=points, s=strata: _test(
+                p, s, window, replace(SETTINGS, simulations=999)))  # fmt: skip
+            wall = time.perf_counter() - start
+            print(f"| n {n} | {threads} | {cpu:.2f} | {wall:.2f} |", flush=True)
+
+
+def covariance_beside_transforms() -> None:
+    """The set covariance at full resolution, in a process of its own, beside bare transforms."""
+    told = subprocess.run(
+        [sys.executable, __file__], capture_output=True, text=True, check=True
+    ).stdout  # the last lines of this file
+    print(f"\n{told}", flush=True)
+
+
+def _covariance() -> None:
+    labels = make_window().labels
+    box = tuple(slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(labels))
+    mask = np.ascontiguousarray(labels[box] > 0)
+    del labels
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    padded = [fft.next_fast_len(n + int(np.ceil(30.0 / s)) + 1, real=True)
+              for n, s in zip(mask.shape, SPACING, strict=True)]  # fmt: skip
+    ours, bare = [], []
+
+    def transforms() -> None:
+        spectrum = fft.rfftn(mask.astype(np.float32), padded, workers=2)
+        fft.irfftn(spectrum, padded, workers=2)
+
+    for _ in range(3):
+        ours.append(_cpu(lambda: set_covariance(mask, SPACING, max_lag_mm=30.0, capacity=1)))
+        bare.append(_cpu(transforms))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(f"set covariance of {mask.shape} voxels, {padded} with padding: {min(ours):.2f} CPU s, "
+          f"bare transforms {min(bare):.2f}, ratio {min(ours) / min(bare):.2f}; "
+          f"peak memory {peak:.2f} GB, {before:.2f} GB of it to make the mask")  # fmt: skip
+
+
+def _test(
+    points: np.ndarray, strata: np.ndarray, window: Window, settings: SpatialSettings
+) -> None:
+    rng = np.random.default_rng(SEED)
+    counts = count_patterns(points, strata, window, settings, min_separation_mm=0.0, rng=rng)
+    functions = summary_functions(counts, BOTH, window, settings, min_separation_mm=0.0)
+    combined_test(functions, alpha=0.05)
+
+
+def _shared(window: Window, n: int) -> np.ndarray:
+    right = round(n * window.strata[0].volume_mm3 / window.volume_mm3)
+    return np.array([right, n - right])
+
+
+def _cpu(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def _run(command: list[str]) -> float:
+    """Run a peer that prints its own CPU time; not a number where there is none."""
+    if not command[0]:
+        return np.nan
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"{command[0]}: {error}", file=sys.stderr)
+        return np.nan
+    return float(done.stdout.split()[-1])
+
+
+if __name__ == "__main__":
+    _covariance()
