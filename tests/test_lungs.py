@@ -120,7 +120,9 @@ def test_a_single_lung_keeps_its_side_and_the_other_is_said_missing(side, missin
     anatomy = anatomy_of(volume)
     assert [lung.side for lung in anatomy.lungs] == [side]
     assert anatomy.lung(missing) is None
-    assert anatomy.notes == (f"No aerated {missing} lung was found.",)
+    # The drawn body is soft tissue throughout: what lies in the lung's place cannot be told.
+    assert anatomy.notes[0].startswith(f"No aerated {missing} lung was found.")
+    assert "Zones meet at the carina" in anatomy.notes[1]
 
 
 def test_a_small_lung_is_noted_and_a_tiny_one_not_judged():
@@ -204,6 +206,12 @@ def test_the_anatomy_holds_distances_zones_and_the_window():
     deepest = min(oracles.LUNG_AXES_MM)
     assert_allclose(anatomy.pleura_mm[anatomy.lung_labels == LEFT].max(), deepest, atol=1.5)
     assert_array_equal(anatomy.vessel_mm == 0, vessel)
+    assert_array_equal(anatomy.hemithorax_labels, anatomy.lung_labels)
+    assert not anatomy.airless_labels.any()
+    assert anatomy.rinds == ()
+    peripheral = inside & (anatomy.pleura_mm <= SETTINGS.peripheral_mm)
+    assert_array_equal(anatomy.depth_labels == 1, peripheral)
+    assert_array_equal(anatomy.depth_labels == 2, inside & ~peripheral)
     assert not anatomy.evaluable_labels[vessel].any()
     assert_array_equal(anatomy.zone_labels > 0, inside)
     left = anatomy.lung("left")

@@ -112,12 +112,12 @@ def phantom(request):
 
 def test_a_phantom_tells_what_it_was_made_with(phantom):
     spec = phantom.spec
-    anatomy = anatomy_of(phantom.lung_labels > 0, spec.spacing_mm, phantom.vessel_mask)
+    anatomy = anatomy_of(phantom.lung_labels > 0, spec.scanner.spacing_mm, phantom.vessel_mask)
     before = phantom.volume.hu.copy()
     quality = estimate_quality(phantom.volume.hu, anatomy, SETTINGS)
     assert quality.psf_estimated
-    assert_allclose(quality.psf_fwhm_mm, spec.psf_fwhm_mm, rtol=TOLERANCE)
-    assert_allclose(quality.noise_hu, spec.noise_hu, rtol=TOLERANCE)
+    assert_allclose(quality.psf_fwhm_mm, spec.scanner.psf_fwhm_mm, rtol=TOLERANCE)
+    assert_allclose(quality.noise_hu, spec.scanner.noise_hu, rtol=TOLERANCE)
     assert_array_equal(phantom.volume.hu, before)
     as_float = estimate_quality(phantom.volume.hu.astype(np.float32), anatomy, SETTINGS)
     assert as_float == quality

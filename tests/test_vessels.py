@@ -51,8 +51,8 @@ def test_vessels_of_a_millimetre_and_a_half_and_more_are_found(rng):
     vessels = tree()
     found = found_in(np.logical_or.reduce(vessels), rng)
     for vessel in vessels:
-        # The ends fade; of the vessel itself most must be there, and little around it.
-        assert (found & vessel).sum() > 0.6 * vessel.sum()
+        # The ends fade, and of a thin vessel only voxels that it fills for the most are found.
+        assert (found & vessel).sum() > 0.5 * vessel.sum()
     near = ndimage.binary_dilation(np.logical_or.reduce(vessels), iterations=3)
     assert not (found & ~near).any()
 

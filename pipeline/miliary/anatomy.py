@@ -12,6 +12,7 @@ from miliary.geometry import Box, Geometry
 RIGHT, LEFT = 1, 2
 SIDES: dict[str, int] = {"right": RIGHT, "left": LEFT}
 ZONES: dict[str, int] = {"upper": 1, "middle": 2, "lower": 3}
+DEPTHS: dict[str, int] = {"peripheral": 1, "central": 2}
 LOBES: dict[str, int] = {"RUL": 1, "RML": 2, "RLL": 3, "LUL": 4, "LLL": 5}
 
 
@@ -48,6 +49,10 @@ class Lung:
         What was left out, and why.
     notes : tuple of str
         Sentences for a reader.
+    hemithorax_ml : float or None
+        Everything inside the pleura: aerated lung, rind, consolidation; None where unknown.
+    rind_mm : float or None
+        Mean thickness of the pleural rind over the surface of the lung; None without one.
     """
 
     side: str
@@ -55,6 +60,32 @@ class Lung:
     evaluable_ml: float
     excluded: tuple[Excluded, ...] = ()
     notes: tuple[str, ...] = ()
+    hemithorax_ml: float | None = None
+    rind_mm: float | None = None
+
+    @property
+    def evaluable_share(self) -> float | None:
+        """Part of the hemithorax in which micronodules can be seen."""
+        return self.evaluable_ml / self.hemithorax_ml if self.hemithorax_ml else None
+
+
+@dataclass(frozen=True, eq=False)
+class RindMap:
+    """Thickness of a pleural rind, point by point.
+
+    Parameters
+    ----------
+    side : str
+        `right` or `left`.
+    points_mm : (N, 3) float
+        Places on the surface of the aerated lung, world `(x, y, z)` in mm (LPS).
+    thickness_mm : (N,) float
+        Shortest way from each through the rind.
+    """
+
+    side: str
+    points_mm: FloatArray
+    thickness_mm: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +121,16 @@ class Anatomy:
         1 RUL, 2 RML, 3 RLL, 4 LUL, 5 LLL, 0 unknown.
     notes : tuple of str
         Sentences for a reader.
+    hemithorax_labels : (z, y, x) uint8 or None
+        1 right, 2 left: everything inside the parietal pleura, aerated or not.
+    airless_labels : (z, y, x) uint8 or None
+        Of that what holds no air: 1 rind or effusion, 2 consolidation or collapse.
+    depth_labels : (z, y, x) uint8 or None
+        1 peripheral, 2 central, inside the lungs.
+    airway_wall_mask : (z, y, x) bool or None
+        Walls of trachea and bronchi.
+    rinds : tuple of RindMap
+        The rind of each side that has one.
     """
 
     box: Box
@@ -106,6 +147,11 @@ class Anatomy:
     fissure_mm: FloatArray | None = None
     lobe_labels: LabelArray | None = None
     notes: tuple[str, ...] = ()
+    hemithorax_labels: LabelArray | None = None
+    airless_labels: LabelArray | None = None
+    depth_labels: LabelArray | None = None
+    airway_wall_mask: BoolArray | None = None
+    rinds: tuple[RindMap, ...] = ()
 
     @property
     def inside_lung(self) -> BoolArray:

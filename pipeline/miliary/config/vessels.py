@@ -9,6 +9,10 @@ from miliary.config.fields import setting
 _MEASURED = (
     "measured: 1,000 nodules of 1.8 mm put into the scan lidc-0314, named in ARCHITECTURE.md"
 )
+_PHANTOM = (
+    "measured: of 101 nodules of 1.8 mm at most 1 mm from a vessel of a phantom, 5 % have their "
+    "centre in the mask; 11 % with 60 HU at every scale and 350 HU for what is bright"
+)
 
 
 @dataclass(frozen=True)
@@ -19,10 +23,11 @@ class VesselSettings:
         (0.8, 1.3, 2.2), "scales of the tube response, for vessels of 1.5 to 6 mm", unit="mm"
     )
     contrast_hu: tuple[float, ...] = setting(
-        (60.0, 200.0, 400.0),
+        (60.0, 300.0, 500.0),
         "a vessel is denser than lung by, blurred at each scale: what is thin is not looked for at "
         "coarse scales, where a nodule beside it would be one with it",
         unit="HU",
+        source=_PHANTOM,
     )
     low_hu: float = setting(
         45.0, "tube response that continues a vessel", unit="HU", source=_MEASURED
@@ -42,7 +47,10 @@ class VesselSettings:
         source=_MEASURED,
     )
     bright_hu: float = setting(
-        350.0, "what is denser than lung by more is vessel without further proof", unit="HU"
+        450.0,
+        "what is denser than lung by more is vessel without further proof",
+        unit="HU",
+        source=_PHANTOM,
     )
     blob_ratio: float = setting(
         0.35,

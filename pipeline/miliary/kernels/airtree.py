@@ -11,6 +11,8 @@ from miliary.kernels.regions import components
 #: Joins voxels within an axial slice only.
 _IN_PLANE = np.zeros((3, 3, 3), int)
 _IN_PLANE[1] = ndimage.generate_binary_structure(2, 1)
+#: Sections of the main bronchi have at least this area.
+_BRONCHUS_MM2 = 25.0
 
 
 def find_tube(
@@ -110,6 +112,40 @@ def grow_air(
             break
         tree = grown
     return tree
+
+
+def find_fork(air: BoolArray, spacing_mm: FloatArray) -> float | None:
+    """Find where a tube of air divides on its way down: the carina.
+
+    Parameters
+    ----------
+    air : (Z, Y, X) bool
+        An airway tree; z upwards.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+
+    Returns
+    -------
+    float or None
+        Slice of the lowest section of the undivided tube; None where there is no fork.
+    """
+    used = np.flatnonzero(air.any(axis=(1, 2)))
+    if len(used) == 0:
+        return None
+    labels, n_labels = ndimage.label(air, _IN_PLANE)
+    area = np.bincount(labels.ravel(), minlength=n_labels + 1) * spacing_mm[1] * spacing_mm[2]
+    # The trachea is followed from above: bronchi that rise beside it do not count.
+    top = labels[used[-1]]
+    here = top == np.argmax(np.where(np.isin(np.arange(len(area)), top), area, 0)[1:]) + 1
+    for z in range(used[-1] - 1, used[0] - 1, -1):
+        below = np.unique(labels[z][here])
+        below = below[(below > 0) & (area[below] >= _BRONCHUS_MM2)]
+        if len(below) >= 2:
+            return float(z + 1)
+        if len(below) == 0:
+            return None
+        here = labels[z] == below[0]
+    return None
 
 
 def find_gas(

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from miliary.config.lungs import LungSettings
-from miliary.lungs.assemble import build_anatomy, thirds_of_height
+from miliary.lungs.assemble import build_anatomy
 from miliary.lungs.coarse import find_coarse_lungs
+from miliary.lungs.hemithorax import find_airless
 from miliary.lungs.refine import LungMasks, refine_lungs
+from miliary.lungs.zones import thirds_of_height, zones_by_anatomy
 from miliary.volume import Volume
 
-__all__ = ["LungMasks", "build_anatomy", "segment_lungs", "thirds_of_height"]
+__all__ = [
+    "LungMasks",
+    "build_anatomy",
+    "segment_lungs",
+    "thirds_of_height",
+    "zones_by_anatomy",
+]
 
 
 def segment_lungs(volume: Volume, settings: LungSettings) -> LungMasks:
@@ -32,4 +40,6 @@ def segment_lungs(volume: Volume, settings: LungSettings) -> LungMasks:
     AnatomyError
         When the image shows no lung.
     """
-    return refine_lungs(volume, find_coarse_lungs(volume, settings), settings)
+    found = find_coarse_lungs(volume, settings)
+    airless = find_airless(found, settings)
+    return refine_lungs(volume, airless.without(found), airless, settings)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from miliary.anatomy import SIDES, ZONES, Anatomy, Excluded, Lung
+from miliary.anatomy import SIDES, Anatomy, Excluded, Lung
 from miliary.arrays import BoolArray, LabelArray
 from miliary.config.lungs import LungSettings
 from miliary.kernels.distances import depth_inside, distance_to, within
 from miliary.kernels.filters import smooth
+from miliary.lungs.hemithorax import KINDS
 from miliary.lungs.refine import LungMasks
+from miliary.lungs.walls import airway_walls
+from miliary.lungs.zones import depth_zones, zones_by_anatomy
 from miliary.volume import Volume
 
 
@@ -37,6 +42,7 @@ def build_anatomy(
     labels, spacing = masks.lung_labels, masks.geometry.spacing_mm
     lump = _lumps(volume, masks, settings)
     vessel = vessel_mask & ~lump
+    walls = airway_walls(volume.hu[masks.box], masks.airway_mask, spacing, settings)
     evaluable = np.where(vessel | lump | masks.airway_mask, np.uint8(0), labels)
     volumes = {side: _ml(labels == label, masks) for side, label in SIDES.items()}
     lungs = []
@@ -47,48 +53,38 @@ def build_anatomy(
         if not judged:
             evaluable[evaluable == label] = 0
         lungs.append(_describe(side, volumes, judged, lump, evaluable, masks, settings))
+    zones, zone_note = zones_by_anatomy(labels, float(spacing[0]), masks.carina_z, settings)
+    pleura_mm = depth_inside(labels, spacing)
     return Anatomy(
         box=masks.box,
         geometry=masks.geometry,
         lung_labels=labels,
         evaluable_labels=evaluable,
-        zone_labels=thirds_of_height(labels),
+        zone_labels=zones,
         vessel_mask=vessel,
         airway_mask=masks.airway_mask,
-        pleura_mm=depth_inside(labels, spacing),
+        pleura_mm=pleura_mm,
         vessel_mm=distance_to(vessel, spacing),
         lungs=tuple(lungs),
-        notes=tuple(f"No aerated {side} lung was found." for side in SIDES if not volumes[side]),
+        notes=(*_missing(volumes, masks), zone_note),
+        hemithorax_labels=masks.hemithorax_labels,
+        airless_labels=masks.airless_labels,
+        depth_labels=depth_zones(labels, pleura_mm, settings.peripheral_mm),
+        airway_wall_mask=walls,
+        rinds=masks.rinds,
     )
 
 
-def thirds_of_height(lung_labels: LabelArray) -> LabelArray:
-    """Divide each lung into thirds of its own height.
-
-    A stand-in for zones by anatomy: in a lung that the scan cuts off, they are the thirds of
-    what is seen.
-
-    Parameters
-    ----------
-    lung_labels : (z, y, x) uint8
-        1 right lung, 2 left lung; z upwards.
-
-    Returns
-    -------
-    (z, y, x) uint8
-        1 upper, 2 middle, 3 lower third, 0 outside the lungs.
-    """
-    zones = np.zeros_like(lung_labels)
-    for label in SIDES.values():
-        inside = lung_labels == label
-        used = np.flatnonzero(inside.any(axis=(1, 2)))
-        if len(used) == 0:
+def _missing(volumes: dict[str, float], masks: LungMasks) -> list[str]:
+    """Sentences on sides without a lung, and on what lies there instead."""
+    notes = []
+    for side, label in SIDES.items():
+        if volumes[side] > 0:
             continue
-        share = (np.arange(len(inside)) - used[0] + 0.5) / (used[-1] + 1 - used[0])
-        of_slice = np.select([share > 2 / 3, share > 1 / 3], [ZONES["upper"], ZONES["middle"]])
-        of_slice[of_slice == 0] = ZONES["lower"]
-        zones += inside * of_slice.astype(np.uint8)[:, None, None]
-    return zones
+        airless_ml = _ml(masks.hemithorax_labels == label, masks)
+        instead = f" Some {airless_ml:.0f} ml without air lie in its place." if airless_ml else ""
+        notes.append(f"No aerated {side} lung was found.{instead}")
+    return notes
 
 
 def _lumps(volume: Volume, masks: LungMasks, settings: LungSettings) -> BoolArray:
@@ -123,6 +119,11 @@ def _describe(
     other = max(ml for name, ml in volumes.items() if name != side)
     lump_ml = _ml(lump & (masks.lung_labels == label), masks)
     excluded = [Excluded("mass or consolidation", lump_ml)] if lump_ml > 0 else []
+    hemithorax = masks.hemithorax_labels == label
+    for kind, reason in KINDS.items():
+        ml = _ml(hemithorax & (masks.airless_labels == kind), masks)
+        if ml > 0:
+            excluded.append(Excluded(reason, ml))
     notes = [
         f"The {side} lung is cut off by the {edge} edge of the scan."
         for cut, edge in masks.cut
@@ -136,7 +137,30 @@ def _describe(
     if not judged:
         excluded.append(Excluded("collapsed or encased", volumes[side] - lump_ml))
         notes.append(f"The {side} lung is not judged: too little of it is aerated.")
-    return Lung(side, volumes[side], _ml(evaluable == label, masks), tuple(excluded), tuple(notes))
+    rinds = [rind for rind in masks.rinds if rind.side == side]
+    lung = Lung(
+        side,
+        volumes[side],
+        _ml(evaluable == label, masks),
+        tuple(excluded),
+        hemithorax_ml=_ml(hemithorax, masks),
+        rind_mm=float(rinds[0].thickness_mm.mean()) if rinds else None,
+    )
+    if masks.airless_labels.any() and hemithorax[masks.airless_labels > 0].any():
+        notes.append(_share_note(lung))
+    return replace(lung, notes=tuple(notes))
+
+
+def _share_note(lung: Lung) -> str:
+    """Say what fills the hemithorax."""
+    airless = [part for part in lung.excluded if part.reason in KINDS.values()]
+    told = " and ".join(f"{part.ml:.0f} ml of {part.reason}" for part in airless)
+    thick = "" if lung.rind_mm is None else f", the rind {lung.rind_mm:.0f} mm thick on average"
+    share = lung.evaluable_share or 0.0
+    return (
+        f"The {lung.side} hemithorax of {lung.hemithorax_ml:.0f} ml holds {told}{thick}; "
+        f"{100 * share:.0f} % of it can be judged."
+    )
 
 
 def _ml(mask: BoolArray, masks: LungMasks) -> float:

@@ -74,12 +74,15 @@ class CoarseLungs:
         Air in trachea and bronchi.
     never : (z, y, x) bool
         What is no lung whatever its density: outside, bowel, trachea and main bronchi.
+    middle_x : float
+        Index of the body's middle along x.
     """
 
     grid: Coarse
     sides: dict[int, BoolArray]
     airway: BoolArray
     never: BoolArray
+    middle_x: float
 
 
 def find_coarse_lungs(volume: Volume, settings: LungSettings) -> CoarseLungs:
@@ -112,7 +115,7 @@ def find_coarse_lungs(volume: Volume, settings: LungSettings) -> CoarseLungs:
     air = (coarse.hu < settings.air_hu) & ~blocked & ~gas
     sides = _sides(coarse, air, middle_x, settings)
     never = outside | gas | _wide_airways(airway, coarse.spacing_mm, settings)
-    return CoarseLungs(coarse, sides, airway, never)
+    return CoarseLungs(coarse, sides, airway, never, middle_x)
 
 
 def _coarse(volume: Volume, settings: LungSettings) -> Coarse:
@@ -232,6 +235,7 @@ def _sides(
             f"the image must show aerated lung of {settings.min_region_ml:g} ml at least, got "
             f"{sizes.max(initial=0) * voxel_ml:.1f} ml; check that it is a chest CT in HU"
         )
+    order += _islands(coarse, labels, sizes, settings)
     parts = _parts(labels, order, coarse.spacing_mm, settings)
     found = {}
     for side, mask in _assigned(parts, middle_x, coarse.spacing_mm).items():
@@ -240,6 +244,21 @@ def _sides(
         mask[box] = fill_voids.fill(closed)
         found[side] = mask
     return found
+
+
+def _islands(
+    coarse: Coarse, labels: IntArray, sizes: IntArray, settings: LungSettings
+) -> list[int]:
+    """Small regions as dense as lung close to it: what consolidation has cut off."""
+    ml = sizes * coarse.voxel_ml
+    small = np.flatnonzero((ml >= settings.island_ml) & (ml < settings.min_region_ml))
+    if len(small) == 0:
+        return []
+    large = np.flatnonzero(ml >= settings.min_region_ml)
+    near = within(np.isin(labels, large), settings.island_reach_mm, coarse.spacing_mm)
+    low, high = settings.island_hu
+    means = label_means(coarse.hu, labels, len(sizes) - 1)
+    return [int(n) for n in small if low < means[n] < high and near[labels == n].all()]
 
 
 def _parts(

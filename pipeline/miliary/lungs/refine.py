@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import fill_voids
 import numpy as np
 
-from miliary.anatomy import SIDES
+from miliary.anatomy import SIDES, RindMap
 from miliary.arrays import BoolArray, FloatArray, LabelArray
 from miliary.config.lungs import LungSettings
 from miliary.geometry import Box, Geometry
+from miliary.kernels.airtree import find_fork
 from miliary.kernels.distances import close_gaps, depth_inside, distance_to, within
 from miliary.kernels.filters import smooth
 from miliary.kernels.regions import bounding_box, keep_large, stretch
 from miliary.lungs.coarse import LUMEN_HU, Coarse, CoarseLungs
+from miliary.lungs.hemithorax import Airless
 from miliary.volume import Volume
 
 #: What a voxel of the coarse grid is while the boundary is drawn.
@@ -36,7 +38,15 @@ class LungMasks:
     lung_labels : (z, y, x) uint8
         1 right lung, 2 left lung.
     airway_mask : (z, y, x) bool
-        Air in trachea and main bronchi.
+        Air in trachea and bronchi.
+    hemithorax_labels : (z, y, x) uint8
+        1 right, 2 left: aerated lung and what is left of its place without air.
+    airless_labels : (z, y, x) uint8
+        What that is: 1 rind or effusion, 2 consolidation or collapse.
+    rinds : tuple of RindMap
+        The thickness of the rind of each side that has one.
+    carina_z : float or None
+        Slice of the crop in which the trachea divides; None where it is not seen.
     cut : tuple of (side, edge)
         Which lung is cut off by which edge of the scan.
     """
@@ -45,10 +55,16 @@ class LungMasks:
     geometry: Geometry
     lung_labels: LabelArray
     airway_mask: BoolArray
+    hemithorax_labels: LabelArray
+    airless_labels: LabelArray
+    rinds: tuple[RindMap, ...]
+    carina_z: float | None
     cut: tuple[tuple[str, str], ...] = ()
 
 
-def refine_lungs(volume: Volume, found: CoarseLungs, settings: LungSettings) -> LungMasks:
+def refine_lungs(
+    volume: Volume, found: CoarseLungs, airless: Airless, settings: LungSettings
+) -> LungMasks:
     """Draw the boundary of the lungs at full resolution.
 
     Only a shell round the coarse boundary is looked at: inside it everything is lung, vessels
@@ -60,6 +76,8 @@ def refine_lungs(volume: Volume, found: CoarseLungs, settings: LungSettings) -> 
         The scan.
     found : CoarseLungs
         Lungs on the coarse grid.
+    airless : Airless
+        Tissue without air in their place, on the same grid.
     settings : LungSettings
         Limits.
 
@@ -69,7 +87,7 @@ def refine_lungs(volume: Volume, found: CoarseLungs, settings: LungSettings) -> 
         Lungs and airways.
     """
     coarse = found.grid
-    both = np.logical_or.reduce(list(found.sides.values()))
+    both = np.logical_or.reduce([*found.sides.values(), airless.kind_labels > 0])
     margin = np.ceil(settings.crop_margin_mm / coarse.spacing_mm).astype(int)
     box = bounding_box(both, margin)
     fine = _fine_box(box, coarse.factors, volume.geometry.shape)
@@ -81,7 +99,49 @@ def refine_lungs(volume: Volume, found: CoarseLungs, settings: LungSettings) -> 
         _draw_side(labels, side, state, hu, geometry.spacing_mm, coarse.factors, settings)
     lumen = within(found.airway[box], float(coarse.spacing_mm.max()), coarse.spacing_mm)
     air = stretch(lumen, coarse.factors, geometry.shape) & (hu < LUMEN_HU)
-    return LungMasks(fine, geometry, labels, air, _cut_off(labels, fine, volume, settings))
+    hemithorax, kinds = _with_airless(labels, airless, box, coarse)
+    return LungMasks(
+        box=fine,
+        geometry=geometry,
+        lung_labels=labels,
+        airway_mask=air,
+        hemithorax_labels=hemithorax,
+        airless_labels=kinds,
+        rinds=_rind_maps(airless, coarse, volume),
+        carina_z=_carina(found, fine),
+        cut=_cut_off(labels, fine, volume, settings),
+    )
+
+
+def _with_airless(
+    labels: LabelArray, airless: Airless, box: Box, coarse: Coarse
+) -> tuple[LabelArray, LabelArray]:
+    """Hemithorax of each side, and the kind of what in it holds no air."""
+    if not airless.any:
+        return labels, np.zeros_like(labels)
+    free = labels == 0
+    side = stretch(airless.side_labels[box], coarse.factors, labels.shape) * free
+    kind = stretch(airless.kind_labels[box], coarse.factors, labels.shape) * free
+    return labels + side, kind
+
+
+def _rind_maps(airless: Airless, coarse: Coarse, volume: Volume) -> tuple[RindMap, ...]:
+    """Places of a rind's thickness in the world; a coarse voxel's middle is that of its block."""
+    names = {label: side for side, label in SIDES.items()}
+    maps = []
+    for label, rind in airless.rinds.items():
+        fine = (rind.index + 0.5) * coarse.factors - 0.5
+        points = volume.geometry.to_world(fine)
+        maps.append(RindMap(names[label], points, rind.thickness_mm))
+    return tuple(maps)
+
+
+def _carina(found: CoarseLungs, fine: Box) -> float | None:
+    """Slice of the crop in which the trachea divides; it may lie above the crop's own slices."""
+    z = find_fork(found.airway, found.grid.spacing_mm)
+    if z is None:
+        return None
+    return float((z + 0.5) * found.grid.factors[0] - 0.5 - fine[0].start)
 
 
 def _fine_box(box: Box, factors: tuple[int, int, int], shape: tuple[int, int, int]) -> Box:
