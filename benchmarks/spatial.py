@@ -117,7 +117,7 @@ def quantities(
     """Every p-value and every interval of one pattern."""
     p, clustered = bench.primary(points)
     more, covered = bench.covariates(points, rng, clustered=clustered)
-    p["sizes"] = bench.sizes(points, sizes, rng)
+    p |= bench.sizes(points, sizes, rng)
     values = {f"p {name}": value for name, value in {**p, **more}.items()}
     if side:
         values["p side"] = bench.side(len(points), rng)

@@ -1,9 +1,11 @@
-"""Mark correlation against the loop over pairs."""
+"""Mark correlation against the loop over pairs, ranks against scipy's."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.testing import assert_allclose
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
 
 import oracles_spatial as oracles
 from miliary.kernels import marks as kernel
@@ -46,3 +48,41 @@ def test_no_pairs_give_nan():
         products, np.zeros(40), EDGES, np.array([5.0]), bandwidth_mm=1.0
     )
     assert np.isnan(found).all()
+
+
+def test_rank_scores_by_hand():
+    values = np.array([7.0, 1.0, np.nan, 7.0, np.inf, 3.0])
+    assert_array_equal(kernel.rank_scores(values) * 4, [1.0, -1.5, 0.0, 1.0, 0.0, -0.5])
+    assert kernel.rank_scores(np.empty(0)).shape == (0,)
+    assert_array_equal(kernel.rank_scores(np.array([np.nan])), [0.0])
+
+
+def test_correlated_scores_are_spearmans_correlation(rng):
+    one = rng.normal(0, 1, 60).round(1)
+    other = (one + rng.normal(0, 1, 60)).round(1)
+    a, b = kernel.rank_scores(one), kernel.rank_scores(other)
+    expected = stats.spearmanr(one, other).statistic
+    assert_allclose(a @ b / np.sqrt((a @ a) * (b @ b)), expected, rtol=1e-12)
+    assert_allclose(kernel.rank_scores(np.exp(one)), a)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.7])
+def test_spearmans_interval_holds_what_it_says(rng, slope):
+    # For normal pairs the rank correlation of the population is known (Pearson 1907).
+    pearson = slope / np.sqrt(1 + slope**2)
+    truth = 6 / np.pi * np.arcsin(pearson / 2)
+    held = 0
+    for _ in range(1000):
+        one = rng.normal(0, 1, 50)
+        other = slope * one + rng.normal(0, 1, 50)
+        r = float(stats.spearmanr(one, other).statistic)
+        low, high = kernel.spearman_interval(r, 50, alpha=0.05)
+        held += low <= truth <= high
+    # Three standard errors of 1,000 patterns.
+    assert 0.929 <= held / 1000 <= 0.971
+
+
+def test_spearmans_interval_at_its_ends():
+    assert kernel.spearman_interval(0.5, 3, alpha=0.05) == (-1.0, 1.0)
+    low, high = kernel.spearman_interval(1.0, 30, alpha=0.05)
+    assert 0.9 < low < high <= 1.0

@@ -205,8 +205,10 @@ def test_a_description_tests_sizes_when_it_is_given_them(window, images, rng):
     sizes[3] = np.nan
     plain = describe(outside, window, images)
     sized = describe(outside, window, images, sizes=sizes)
-    assert [test.name for test in sized.tests][-1] == MARKS
-    assert [test.name for test in sized.tests][:-1] == [test.name for test in plain.tests]
+    names = [test.name for test in sized.tests]
+    trends = [f"sizes with {name}: rank correlation" for name in (*images, "height", "depth")]
+    assert names == [*(test.name for test in plain.tests), MARKS, *trends]
+    assert plain.marks == ()
     assert sized.curves[-1].function == "kmm"
     assert sized.csr_p == plain.csr_p
 

@@ -1,10 +1,11 @@
-"""Whether the marks of near points are alike: the mark correlation function."""
+"""Whether the marks of near points are alike, and whether marks rise or fall with a covariate."""
 
 from __future__ import annotations
 
 import numpy as np
+from scipy import special, stats
 
-from miliary.arrays import FloatArray, IntArray
+from miliary.arrays import BoolArray, FloatArray, IntArray
 
 
 def mark_products(
@@ -71,3 +72,52 @@ def mark_correlation(
     with np.errstate(invalid="ignore", divide="ignore"):
         quotient: FloatArray = np.where(below > 0, (products @ kernel) / below, np.nan)
     return quotient
+
+
+def rank_scores(values: FloatArray) -> FloatArray:
+    """Put values into ranks about 0, so that strata of any size can be taken together.
+
+    Parameters
+    ----------
+    values : (N,) float
+        Values; not finite where unknown.
+
+    Returns
+    -------
+    (N,) float64
+        Ranks among the known ones, less their mean, over their number; ties share theirs. 0 where
+        unknown.
+    """
+    scores = np.zeros(len(values))
+    known: BoolArray = np.isfinite(values)
+    n = int(known.sum())
+    if n:
+        scores[known] = (stats.rankdata(values[known]) - (n + 1) / 2.0) / n
+    return scores
+
+
+def spearman_interval(correlation: float, n: int, *, alpha: float) -> tuple[float, float]:
+    """Give the interval of Spearman's rank correlation of independent pairs.
+
+    Fisher's z with the variance of Bonett & Wright (2000), `(1 + r²/2) / (n - 3)`.
+
+    Parameters
+    ----------
+    correlation : float
+        The rank correlation.
+    n : int
+        Pairs.
+    alpha : float
+        One minus the level of the interval.
+
+    Returns
+    -------
+    low, high : float
+        -1 and 1 for fewer than four pairs.
+    """
+    if n < 4:
+        return -1.0, 1.0
+    # All ranks in order would make an interval of no width.
+    middle = np.arctanh(np.clip(correlation, -1.0 + 1e-9, 1.0 - 1e-9))
+    half = special.ndtri(1.0 - alpha / 2.0) * np.sqrt((1.0 + correlation**2 / 2.0) / (n - 3))
+    return float(np.tanh(middle - half)), float(np.tanh(middle + half))

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import fft
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.kernels.slabs import n_threads
 
 #: Padded sizes above this take float32 transforms: half the memory, and counts of the size of a
 #: lung off by at most 4 in 1.19e7 (measured on a mask of 4.8 litres). Below it they are exact.
@@ -216,10 +217,18 @@ def border_distance(mask: BoolArray, voxel_mm: FloatArray, *, hole_mm: float) ->
     anisotropy = tuple(float(size) for size in voxel_mm)
     if hole_mm > 0:
         margin = [int(np.ceil(hole_mm / size)) + 1 for size in anisotropy]
-        grown = edt.edt(~np.pad(mask, [(m, m) for m in margin]), anisotropy=anisotropy) <= hole_mm
-        inner = edt.edt(grown, anisotropy=anisotropy, black_border=True) > hole_mm
+        grown = _far(~np.pad(mask, [(m, m) for m in margin]), anisotropy, border=False) <= hole_mm
+        inner = _far(grown, anisotropy, border=True) > hole_mm
         crop = tuple(slice(m, m + n) for m, n in zip(margin, mask.shape, strict=True))
         mask = inner[crop] | mask
-    depth = edt.edt(mask, anisotropy=anisotropy, black_border=True)
+    depth = _far(mask, anisotropy, border=True)
     inner_mm: FloatArray = np.maximum(depth - np.float32(min(anisotropy) / 2), 0, dtype=np.float32)
     return inner_mm
+
+
+def _far(mask: BoolArray, anisotropy: tuple[float, ...], *, border: bool) -> FloatArray:
+    """Measure distances to what is outside; each line is one thread's, so none changes them."""
+    far: FloatArray = edt.edt(
+        mask, anisotropy=anisotropy, black_border=border, parallel=n_threads()
+    )
+    return far

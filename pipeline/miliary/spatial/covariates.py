@@ -12,6 +12,7 @@ from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.config.spatial import SpatialSettings
 from miliary.findings import Preference, Test
 from miliary.kernels.covariates import (
+    CovariateStatistics,
     auc_interval,
     covariate_statistics,
     monte_carlo_p,
@@ -47,6 +48,8 @@ class Covariate:
         Points in each bin: the observed pattern, then the simulated ones.
     effects : dict of str to float
         Design effects of `z1`, `z2` and each shell's share; empty where nodules are not clustered.
+    at_points : (N,) float
+        The covariate at each point; NaN at those that do not count.
     """
 
     name: str
@@ -54,7 +57,11 @@ class Covariate:
     weights: FloatArray
     counts: IntArray
     effects: dict[str, float]
+    at_points: FloatArray
     _taken: dict[bytes, tuple[IntArray, FloatArray]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    _compared: dict[bytes, CovariateStatistics] = field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -78,13 +85,34 @@ class Covariate:
             self._taken[key] = self._take(chosen)
         return self._taken[key]
 
+    def statistics(self, chosen: IntArray) -> CovariateStatistics:
+        """Compare the points of some strata, taken together, with what is expected.
+
+        Parameters
+        ----------
+        chosen : (M,) int
+            Strata, with at least one point.
+
+        Returns
+        -------
+        CovariateStatistics
+            Of the observed pattern, then of the simulated ones.
+        """
+        key = chosen.tobytes()
+        if key not in self._compared:
+            counts, weights = self.of(chosen)
+            self._compared[key] = covariate_statistics(counts, self.values, weights)
+        return self._compared[key]
+
     def _take(self, chosen: IntArray) -> tuple[IntArray, FloatArray]:
         n = self.counts[0, chosen].sum(axis=1)
         volume = self.weights[chosen].sum(axis=1)
         share = np.divide(n, volume, out=np.zeros(len(chosen)), where=volume > 0)
         mixed = share @ self.weights[chosen]
         shares = mixed / max(float(mixed.sum()), 1e-300)
-        return self.counts[:, chosen].sum(axis=1), shares
+        if len(chosen) == 1:
+            return self.counts[:, chosen[0]], shares
+        return self.counts[:, chosen].sum(axis=1, dtype=self.counts.dtype), shares
 
 
 @dataclass(frozen=True)
@@ -102,8 +130,13 @@ class _Bins:
 
     def of(self, values: AnyArray) -> IntArray:
         # The tolerance keeps 2.5 out of the bin below it in float32.
-        place = np.floor(values / self.width_mm + _EDGE) - self.first
-        binned: IntArray = np.clip(place, 0, self.count - 1).astype(np.int32)
+        place = values / self.width_mm
+        # In place: a lung has some six million voxels.
+        place += _EDGE
+        np.floor(place, out=place)
+        place -= self.first
+        np.clip(place, 0, self.count - 1, out=place)
+        binned: IntArray = place.astype(np.intp)
         return binned
 
 
@@ -130,9 +163,8 @@ class WindowCovariate:
 
 
 def _choose_bins(voxels: list[AnyArray], bin_mm: float) -> _Bins | None:
-    """Cover all finite values with bins; None where there is none."""
-    finite = [values[np.isfinite(values)] for values in voxels]
-    ends = [(float(v.min()), float(v.max())) for v in finite if len(v)]
+    """Cover all values, which are finite, with bins; None where there is none."""
+    ends = [(float(v.min()), float(v.max())) for v in voxels if len(v)]
     if not ends:
         return None
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
@@ -167,16 +199,22 @@ def bin_window(
             f"the image of {name} must have the shape of the window {window.labels.shape}, "
             f"got {image.shape}"
         )
-    voxels = [image[s.box].ravel()[s.index] for s in window.strata]
-    bins = _choose_bins(voxels, settings.bin_mm)
+    known, chances = [], []
+    for stratum in window.strata:
+        values, chance = stratum.of(image), stratum.sensitivity
+        finite = np.isfinite(values)
+        if not finite.all():
+            values, chance = values[finite], None if chance is None else chance[finite]
+        known.append(values)
+        chances.append(chance)
+    bins = _choose_bins(known, settings.bin_mm)
     if bins is None:
         return None
-    weights = np.zeros((len(voxels), bins.count))
-    for row, values in enumerate(voxels):
-        known, seen = np.isfinite(values), window.strata[row].sensitivity
-        chance = None if seen is None else seen[known]
-        weights[row] = np.bincount(bins.of(values[known]), chance, bins.count)
-    return WindowCovariate(name, image, bins, weights)
+    weights = [
+        np.bincount(bins.of(values), chance, bins.count)
+        for values, chance in zip(known, chances, strict=True)
+    ]
+    return WindowCovariate(name, image, bins, np.array(weights, float))
 
 
 def bin_points(
@@ -222,7 +260,8 @@ def bin_points(
         rng=rng,
     )
     counts = np.concatenate([observed, null])
-    made = Covariate(covariate.name, covariate.bins.middles, covariate.weights, counts, {})
+    known = np.where(use, at_points, np.nan)
+    made = Covariate(covariate.name, covariate.bins.middles, covariate.weights, counts, {}, known)
     if clusters is not None and use.any():
         there = window.at(covariate.image, clusters.places_mm)
         made.effects.update(_design_effects(made, at_points, there, use, clusters, settings))
@@ -279,11 +318,10 @@ def covariate_tests(
     list of Test
         p None where there are too few points.
     """
-    counts, weights = covariate.of(chosen)
     labels = [f"{covariate.name}: {_LONG[name]}" for name in names]
-    if counts[0].sum() < max(min_n, 1):
+    if covariate.counts[0, chosen].sum() < max(min_n, 1):
         return [Test(label, lung, None, None) for label in labels]
-    statistics = covariate_statistics(counts, covariate.values, weights)
+    statistics = covariate.statistics(chosen)
     tests = []
     for name, label in zip(names, labels, strict=True):
         values = getattr(statistics, name.lower())
@@ -318,7 +356,7 @@ def preference(
     n = int(counts[0].sum())
     if n == 0:
         return Preference(covariate.name, group, 0, None, None, None)
-    auc = float(covariate_statistics(counts[:1], covariate.values, weights).auc[0])
+    auc = float(covariate.statistics(chosen).auc[0])
     low, high = auc_interval(
         covariate.counts[0, chosen],
         weights,

@@ -8,15 +8,15 @@ import numpy as np
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray
 from miliary.config.spatial import SpatialSettings
-from miliary.findings import Curve, Distribution, Preference, Share, Test
+from miliary.findings import Distribution, SizeTrend, Test
 from miliary.kernels.covariates import holm
 from miliary.spatial.clustering import Clusters, Placed
-from miliary.spatial.covariates import bin_points, bin_window, covariate_tests, preference
-from miliary.spatial.involvement import compare_sides, distance_curve, shell_shares
+from miliary.spatial.involvement import judge_involvement
 from miliary.spatial.marks import correlate_sizes
 from miliary.spatial.randomness import judge_randomness
 from miliary.spatial.regions import lobe_densities, map_density, zone_densities
 from miliary.spatial.simulate import count_patterns
+from miliary.spatial.trends import size_trends
 from miliary.spatial.window import Window
 
 
@@ -57,7 +57,8 @@ def describe_distribution(
     lobe_labels : (z, y, x) uint8 or None
         1 RUL, 2 RML, 3 RLL, 4 LUL, 5 LLL; 0 unknown.
     sizes_mm : (N,) float or None
-        Sizes of the points, to test whether they depend on place.
+        Sizes of the points, to test whether they depend on place: on those near by, and on each
+        covariate.
     min_separation_mm : float
         No two points can lie nearer: the detector keeps one of two. 0 for no such rule.
     settings : SpatialSettings
@@ -86,21 +87,19 @@ def describe_distribution(
     crowded = random.crowded_mm
     clustered = None if crowded is None else bool((crowded <= settings.cluster_mm).any())
     clusters = Clusters.of(placed, window, settings) if clustered else None
-    near = _Involvement(placed, window, settings, clusters, rng)
-    for name, image in distances_mm.items():
-        near.add(name, image, distance=True)
-    if window.lungs:
-        near.add_places()
+    near = judge_involvement(distances_mm, placed, window, settings, clusters=clusters, rng=rng)
     if clusters is not None and near.preferences:
         notes.append(
             f"{window.nouns[0].capitalize()} are clustered: tests and intervals for distances "
             "count them as fewer independent ones."
         )
     tests, curves = [*random.tests, *near.tests], [*random.curves, *near.curves]
+    marks: list[SizeTrend] = []
     if sizes_mm is not None:
         sizes = np.asarray(sizes_mm, float)[inside]
         test, curve = correlate_sizes(sizes, placed, window, settings, rng=rng)
-        tests.append(test)
+        more, marks = size_trends(sizes, near.at_points, placed, window, settings, rng=rng)
+        tests += [test, *more]
         curves.append(curve)
     effect = 1.0 if clusters is None else clusters.number_effect()
     regions = [
@@ -120,60 +119,8 @@ def describe_distribution(
         lobes=tuple(regions[1]),
         preferences=tuple(near.preferences),
         density=map_density(placed, window, settings),
+        marks=tuple(marks),
     )
-
-
-class _Involvement:
-    """Tests, shares and curves of covariates, as they are added one by one."""
-
-    def __init__(
-        self,
-        placed: Placed,
-        window: Window,
-        settings: SpatialSettings,
-        clusters: Clusters | None,
-        rng: np.random.Generator,
-    ) -> None:
-        self._placed, self._window, self._settings = placed, window, settings
-        self._clusters, self._rng = clusters, rng
-        self.tests: list[Test] = []
-        self.curves: list[Curve] = []
-        self.shares: list[Share] = []
-        self.preferences: list[Preference] = []
-
-    def add(self, name: str, image: AnyArray, *, distance: bool) -> None:
-        """Hold a covariate at the points against the window; shells and a curve for distances."""
-        settings, groups = self._settings, self._window.groups
-        binned = bin_window(name, image, self._window, settings)
-        if binned is None:
-            return
-        made = bin_points(
-            binned, self._placed, self._window, settings, clusters=self._clusters, rng=self._rng
-        )
-        whole = next(iter(groups))
-        for group, chosen in groups.items():
-            names = ("Z1", "Z2", "KS") if group == whole else ("Z2", "KS")
-            self.tests += covariate_tests(made, group, chosen, names, min_n=settings.min_nodules)
-            self.preferences.append(preference(made, group, chosen, settings))
-            if distance:
-                self.curves.append(distance_curve(made, group, chosen, settings))
-        if distance:
-            self.shares += shell_shares(made, groups[whole], settings)
-
-    def add_places(self) -> None:
-        """Add where in the chest: height (to the head), side, depth (to the back)."""
-        shape, spacing = self._window.labels.shape, self._window.spacing_mm
-        steps = [
-            np.arange(n, dtype=np.float32) * np.float32(s)
-            for n, s in zip(shape, spacing, strict=True)
-        ]
-        self.add("height", np.broadcast_to(steps[0][:, None, None], shape), distance=False)
-        tests, preferences = compare_sides(
-            self._placed, self._window, self._settings, clusters=self._clusters, rng=self._rng
-        )
-        self.tests += tests
-        self.preferences += preferences
-        self.add("depth", np.broadcast_to(steps[1][:, None], shape), distance=False)
 
 
 def _place(

@@ -111,7 +111,7 @@ class _Regions:
         size = highest + 1
         self.voxels, self.visible = np.zeros((2, len(window.strata), size))
         for row, stratum in enumerate(window.strata):
-            inside = np.minimum(labels[stratum.box].ravel()[stratum.index], size)
+            inside = np.minimum(stratum.of(labels), size)
             self.voxels[row] = np.bincount(inside, minlength=size)[:size]
             self.visible[row] = np.bincount(inside, stratum.sensitivity, size)[:size]
         self.litre_per_voxel = float(np.prod(window.spacing_mm)) / 1e6

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from miliary.arrays import BoolArray, FloatArray, IntArray
+from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.geometry import Box
 from miliary.kernels.mask import LagTable, border_distance, coarse_counts, set_covariance
 
@@ -57,6 +57,27 @@ class Stratum:
         if self.sensitivity is None:
             return self.volume_mm3
         return float(self.sensitivity.sum(dtype=float) * np.prod(self.spacing_mm))
+
+    @cached_property
+    def highest(self) -> float:
+        """Highest sensitivity of its voxels; 1 where there is none."""
+        return 1.0 if self.sensitivity is None else float(self.sensitivity.max())
+
+    def of(self, image: AnyArray) -> AnyArray:
+        """Read an image of the window's grid at the voxels of the stratum.
+
+        Parameters
+        ----------
+        image : (z, y, x) array
+            Any image of the window's grid.
+
+        Returns
+        -------
+        (M,) array
+            Values in the order of `index`.
+        """
+        values: AnyArray = image[self.box][self.inside]
+        return values
 
     def covariance(self, *, max_lag_mm: float, voxel_mm: float) -> LagTable:
         """Give the set covariance, computed once.
@@ -182,12 +203,11 @@ class Stratum:
         """Draw voxels; by rejection where sensitivity differs, which needs no table of sums."""
         if self.sensitivity is None or not self.visible_mm3 > 0:
             return rng.integers(len(self.index), size=n)
-        highest = float(self.sensitivity.max())
-        share = self.visible_mm3 / self.volume_mm3 / highest
+        share = self.visible_mm3 / self.volume_mm3 / self.highest
         drawn = np.empty(0, np.intp)
         while len(drawn) < n:
             more = rng.integers(len(self.index), size=int(1.2 * (n - len(drawn)) / share) + 8)
-            kept = rng.random(len(more)) * highest < self.sensitivity[more]
+            kept = rng.random(len(more)) * self.highest < self.sensitivity[more]
             drawn = np.concatenate([drawn, more[kept]])
         return drawn[:n]
 

@@ -77,7 +77,7 @@ class Window:
         index = np.flatnonzero(inside).astype(np.int32)
         seen = None
         if self.sensitivity is not None:
-            seen = self.sensitivity[box].ravel()[index].astype(np.float32)
+            seen = self.sensitivity[box][inside].astype(np.float32)
         return Stratum(label, box, inside, self.spacing_mm, index, seen)
 
     @property
