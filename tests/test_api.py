@@ -21,6 +21,7 @@ FUNCTIONS = (
     "measure",
     "describe_sizes",
     "describe_distribution",
+    "describe_points",
     "compare",
     "make_phantom",
     "score",

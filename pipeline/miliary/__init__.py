@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from miliary.sizes import describe_sizes as describe_sizes
     from miliary.spatial import Window as Window
     from miliary.spatial import describe_distribution as describe_distribution
+    from miliary.spatial import describe_points as describe_points
     from miliary.volume import Volume as Volume
 
 #: Where the public names live: they are imported when first asked for, so that
@@ -56,6 +57,7 @@ _HOMES = {
     "describe_sizes": "sizes",
     "Window": "spatial",
     "describe_distribution": "spatial",
+    "describe_points": "spatial",
     "Volume": "volume",
 }
 

@@ -80,12 +80,83 @@ def test_none_and_one_are_told_in_words(mask, rng, n):
     found = describe_points(points, mask, SPACING, settings=FAST)
     assert (found.n, found.csr_p) == (n, None)
     assert f"the mask is not tested: it takes 10 points, there are {n}" in found.notes[0]
-    outside = describe_points([[-9.0, 0, 0]], mask, SPACING, settings=FAST)
-    assert "1 of 1 points lie outside the mask" in outside.notes[0]
+
+
+def test_points_outside_are_told_and_none_inside_is_an_error(mask, rng):
+    points = np.concatenate([points_in(mask, 30, rng), [[-9.0, 0, 0]]])
+    found = describe_points(points, mask, SPACING, settings=FAST)
+    assert found.n == 30
+    assert found.notes[0] == (
+        "1 of 31 points lie outside the mask and are left out of its statistics."
+    )
+    with pytest.raises(ValueError, match="points_mm must lie in the mask, got all 30 outside"):
+        describe_points(points[:30] + 500.0, mask, SPACING, settings=FAST)
+
+
+def test_all_points_at_one_place_are_clustered(mask):
+    points = np.tile([[27.5, 22.4, 20.8]], (30, 1))
+    found = describe_points(points, mask, SPACING, sizes=np.ones(30), settings=FAST)
+    assert (found.n, found.csr_p, found.clustered) == (30, 0.01, True)
+    assert found.clark_evans == 0
+
+
+@pytest.mark.parametrize(("n", "p"), [(1, None), (40, 0.01)])
+def test_two_voxels_have_defined_answers(n, p):
+    mask = np.zeros((5, 6, 7), bool)
+    mask[2, 3, 3:5] = True
+    found = describe_points(np.tile([2.5, 2.1, 2.4], (n, 1)), mask, SPACING, settings=FAST)
+    # Forty at one place are not random even in a window of 1.4 mm³.
+    assert (found.n, found.csr_p, found.clustered) == (n, p, None if p is None else True)
+    assert found.density is not None
+
+
+def test_an_empty_mask_is_no_place_for_points():
+    mask = np.zeros((5, 6, 7), bool)
+    found = describe_points([], mask, SPACING, settings=FAST)
+    assert (found.n, found.csr_p, found.density) == (0, None, None)
+    with pytest.raises(ValueError, match="got all 1 outside"):
+        describe_points([[1.0, 1.0, 1.0]], mask, SPACING, settings=FAST)
+
+
+def test_it_is_the_same_on_any_number_of_threads(mask, images, rng, monkeypatch):
+    points = points_in(mask, 80, rng)
+    sizes = rng.lognormal(0.6, 0.3, 80)
+    found = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("MILIARY_THREADS", threads)
+        found.append(describe_points(
+            points, mask, SPACING, distances_mm=images, sizes=sizes, min_separation_mm=1.0,
+            settings=FAST,
+        ))  # fmt: skip
+    one, three = found
+    for name in ("csr_p", "clark_evans", "tests", "shares", "preferences", "marks", "notes"):
+        assert getattr(one, name) == getattr(three, name)
+    for mine, theirs in zip(one.curves, three.curves, strict=True):
+        assert (mine.function, mine.lung) == (theirs.function, theirs.lung)
+        for name in ("observed", "expected", "low", "high"):
+            assert_array_equal(getattr(mine, name), getattr(theirs, name))
+    assert_array_equal(one.density.per_ml, three.density.per_ml)
+
+
+def test_what_makes_no_sense_is_refused(mask, images):
+    point = [[27.5, 22.4, 20.8]]
+    with pytest.raises(ValueError, match=r"N rows of three numbers, got shape \(3, 4\)"):
+        describe_points(np.ones((3, 4)), mask, SPACING)
+    with pytest.raises(ValueError, match="points_mm must be finite, got 1 others"):
+        describe_points([[1.0, np.nan, 2.0]], mask, SPACING)
+    with pytest.raises(ValueError, match=r"sizes must be one a point \(1\), got shape \(2,\)"):
+        describe_points(point, mask, SPACING, sizes=[1.0, 2.0], settings=FAST)
+    with pytest.raises(ValueError, match="image of pleura must have the shape"):
+        describe_points(
+            point, mask, SPACING, distances_mm={"pleura": images["pleura"][1:]}, settings=FAST
+        )
+    with pytest.raises(ValueError, match="sensitivity must have the shape"):
+        describe_points(point, mask, SPACING, sensitivity=np.ones((2, 3, 4)))
 
 
 def test_a_mask_of_fractions_is_refused(mask):
     with pytest.raises(ValueError, match=r"whole numbers from 0 to 255, got 0\.0 to 0\.5"):
         describe_points(np.empty((0, 3)), mask * 0.5, SPACING)
-    with pytest.raises(ValueError, match="got 0 to 300"):
-        describe_points(np.empty((0, 3)), mask * 300, SPACING)
+    for value, told in ((300, "got 0 to 300"), (-1.0, "got -1.0 to"), (np.nan, "got nan to nan")):
+        with pytest.raises(ValueError, match=told):
+            describe_points([], np.where(mask, value, 0), SPACING)

@@ -96,7 +96,7 @@ def describe_distribution(
     tests, curves = [*random.tests, *near.tests], [*random.curves, *near.curves]
     marks: list[SizeTrend] = []
     if sizes_mm is not None:
-        sizes = np.asarray(sizes_mm, float)[inside]
+        sizes = _sizes_of(sizes_mm, inside)
         test, curve = correlate_sizes(sizes, placed, window, settings, rng=rng)
         more, marks = size_trends(sizes, near.at_points, placed, window, settings, rng=rng)
         tests += [test, *more]
@@ -113,11 +113,11 @@ def describe_distribution(
         clustered=clustered,
         tests=_adjusted(tests),
         curves=tuple(curves),
-        shares=tuple(near.shares),
+        shares=near.shares,
         zones=tuple(regions[0]),
         notes=tuple(notes),
         lobes=tuple(regions[1]),
-        preferences=tuple(near.preferences),
+        preferences=near.preferences,
         density=map_density(placed, window, settings),
         marks=tuple(marks),
     )
@@ -148,6 +148,14 @@ def _place(
             "left out of its statistics."
         )
     return Placed(moved_points[inside], strata[inside], moved[inside]), inside, notes
+
+
+def _sizes_of(sizes_mm: FloatArray, inside: BoolArray) -> FloatArray:
+    """Give the sizes of the points inside."""
+    sizes: FloatArray = np.asarray(sizes_mm, float)
+    if sizes.shape != inside.shape:
+        raise ValueError(f"sizes must be one a point ({len(inside)}), got shape {sizes.shape}")
+    return sizes[inside]
 
 
 def _adjusted(tests: list[Test]) -> tuple[Test, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -131,7 +132,11 @@ def _near_kept(
 ) -> BoolArray:
     """Tell which points lie too near to a point of the first round that was kept."""
     near = tree.query_ball_point(points_mm, min_separation_mm)
-    return np.array([not drawn_anew[neighbours].all() for neighbours in near], bool)
+    sizes = np.fromiter(map(len, near), np.intp, len(near))
+    neighbours = np.fromiter(chain.from_iterable(near), np.intp, int(sizes.sum()))
+    kept = np.repeat(np.arange(len(near)), sizes)[~drawn_anew[neighbours]]
+    too_near: BoolArray = np.bincount(kept, minlength=len(near)) > 0
+    return too_near
 
 
 def _nearest_among(points_mm: FloatArray, members: BoolArray) -> FloatArray:
