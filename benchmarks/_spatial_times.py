@@ -12,13 +12,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import edt
 import numpy as np
 from scipy import fft
 
 from miliary.config.spatial import SpatialSettings
 from miliary.kernels.mask import set_covariance
 from miliary.kernels.pairs import pair_histogram
-from miliary.spatial import Window
+from miliary.spatial import Window, describe_distribution
 from miliary.spatial.curves import combined_test, summary_functions
 from miliary.spatial.simulate import count_patterns
 
@@ -54,16 +55,21 @@ print((time.process_time() - start) / loops)
 """
 
 
-def measure_times(r: str, corrfunc: str) -> None:
+def measure_times(r: str, corrfunc: str, parts: list[str]) -> None:
     """Print the tables; peers that are not there stay empty."""
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     print(f"seed {SEED}, {load}; CPU s of one thread, best of 3 to 5, each in turn\n")
     window = make_window()
     print(f"mask of two lungs, {window.volume_mm3 / 1e6:.2f} litres; box of {SIDE_MM**3 / 1e6:.2f}")
-    simulations_beside_peers(window, r, corrfunc)
-    pairs_beside_corrfunc(corrfunc)
-    whole_description(window)
-    covariance_beside_transforms()
+    tables: dict[str, Callable[[], None]] = {
+        "simulations": lambda: simulations_beside_peers(window, r, corrfunc),
+        "pairs": lambda: pairs_beside_corrfunc(corrfunc),
+        "description": lambda: whole_description(window),
+        "covariance": covariance_beside_transforms,
+        "case": lambda: whole_case(window),
+    }
+    for part in parts or tables:
+        tables[part]()
 
 
 def make_window() -> Window:
@@ -131,6 +137,39 @@ def whole_description(window: Window) -> None:
                 p, s, window, replace(SETTINGS, simulations=999)))  # fmt: skip
             wall = time.perf_counter() - start
             print(f"| n {n} | {threads} | {cpu:.2f} | {wall:.2f} |", flush=True)
+
+
+def whole_case(window: Window) -> None:
+    """Everything that a case asks of the step, from labels and distances on."""
+    print("\n| whole step of a case | threads | CPU s | wall s |\n|---|---|---|---|")
+    spacing = tuple(SPACING)
+    rng = np.random.default_rng(SEED)
+    y, x = np.indices(window.labels.shape[1:], dtype=np.float32)
+    tubes = np.zeros(y.shape, bool)
+    for middle in rng.uniform(60, 450, (150, 2)):
+        tubes |= np.hypot(y - middle[0], x - middle[1]) < rng.uniform(1, 4)
+    labels = np.where(tubes, 0, window.labels).astype(np.uint8)
+    vessel = edt.edt(~tubes, anisotropy=spacing[1:])
+    distances = {
+        "pleura": edt.edt(window.labels > 0, anisotropy=spacing),
+        "vessel": np.broadcast_to(vessel, labels.shape),
+        "fissure": np.broadcast_to(abs(0.7 * (y - 230)), labels.shape),
+    }
+    sensitivity = np.ascontiguousarray(
+        np.broadcast_to(np.minimum(0.6 + vessel / 25, 1).astype(np.float32), labels.shape)
+    )
+    zones = np.where(labels > 0, 1 + np.arange(400)[:, None, None] // 110, 0).astype(np.uint8)
+    for n, threads in ((300, 2), (300, 1), (1000, 1), (1000, 2), (3000, 1), (3000, 2)):
+        os.environ["MILIARY_THREADS"] = str(threads)
+        start, used = time.perf_counter(), time.process_time()
+        own = Window(labels, SPACING, sensitivity)
+        describe_distribution(
+            own.sample(_shared(own, n), rng)[0], own, distances_mm=distances, zone_labels=zones,
+            lobe_labels=zones, sizes_mm=rng.lognormal(0.6, 0.2, n), min_separation_mm=3.0,
+            settings=SpatialSettings(), rng=rng,
+        )  # fmt: skip
+        cpu, wall = time.process_time() - used, time.perf_counter() - start
+        print(f"| n {n} | {threads} | {cpu:.2f} | {wall:.2f} |", flush=True)
 
 
 def covariance_beside_transforms() -> None:

@@ -3,7 +3,7 @@
 
     benchmarks/spatial.py type-i MASKS [--patterns 2000]    how often randomness is rejected at 5 %
     benchmarks/spatial.py power MASKS [--patterns 200]      how often other patterns are
-    benchmarks/spatial.py times [--r Rscript] [--corrfunc PYTHON]    beside spatstat and Corrfunc
+    benchmarks/spatial.py times [--r Rscript] [--corrfunc PYTHON] [PART ...]    spatstat, Corrfunc
 
 MASKS is a case of Med-RAD, such as ../shared/ct/medrad-masks/lidc-p3 (4.3 litres, taken on voxels
 of 2.1 x 1.8 x 1.8 mm). Patterns are drawn by code that shares nothing with the package: uniform
@@ -14,7 +14,7 @@ what is there already is not made again.
 
 `times` takes the CPU time of one thread, best of several, each in turn with its peer. It needs R
 with spatstat.explore (Debian: r-cran-spatstat.explore), and a Python that has Corrfunc; without
-one, its columns stay empty.
+one, its columns stay empty. PART is simulations, pairs, description, covariance or case.
 """
 
 from __future__ import annotations
@@ -58,11 +58,12 @@ def main() -> None:
     command = commands.add_parser("times")
     command.add_argument("--r", default="Rscript")
     command.add_argument("--corrfunc", default="")
+    command.add_argument("parts", nargs="*", help="tables to make; all of them unless named")
     options = parser.parse_args()
     if options.command == "times":
         from _spatial_times import measure_times
 
-        measure_times(options.r, options.corrfunc)
+        measure_times(options.r, options.corrfunc, options.parts)
         return
     make = type_i if options.command == "type-i" else power
     table = Table(BUILD / f"{options.command}.csv")

@@ -16,7 +16,7 @@ def mask():
 
 
 def points_in(mask, n, rng):
-    return random_points(Window(mask.astype(np.uint8), SPACING), [n], rng)[0]
+    return random_points(Window(mask.astype(np.uint8), SPACING), [n], rng, 0.0)[0]
 
 
 def test_a_mask_is_one_part_without_a_name(mask, rng):
@@ -31,7 +31,7 @@ def test_a_mask_is_one_part_without_a_name(mask, rng):
 
 def test_whole_numbers_make_parts_with_their_own_numbers(rng):
     labels = two_lungs().astype(np.int64) * 3
-    points, _ = random_points(Window(two_lungs(), SPACING), [150, 40], rng)
+    points, _ = random_points(Window(two_lungs(), SPACING), [150, 40], rng, 0.0)
     found = describe_points(points, labels, SPACING, settings=FAST)
     assert {test.lung for test in found.tests} == {"all", "part 3", "part 6"}
     assert found.csr_p > 0.05
@@ -125,7 +125,7 @@ def test_it_is_the_same_on_any_number_of_threads(mask, images, rng, monkeypatch)
     for threads in ("1", "3"):
         monkeypatch.setenv("MILIARY_THREADS", threads)
         found.append(describe_points(
-            points, mask, SPACING, distances_mm=images, sizes=sizes, min_separation_mm=1.0,
+            points, mask, SPACING, distances_mm=images, sizes=sizes,
             settings=FAST,
         ))  # fmt: skip
     one, three = found
