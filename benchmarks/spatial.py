@@ -22,6 +22,8 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
+import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +63,10 @@ def main() -> None:
     command.add_argument("parts", nargs="*", help="tables to make; all of them unless named")
     options = parser.parse_args()
     if options.command == "times":
+        if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
+            # Its threads wait busily, and would count twice; it reads this when it is loaded.
+            one = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+            os.execve(sys.executable, [sys.executable, *sys.argv], one)
         from _spatial_times import measure_times
 
         measure_times(options.r, options.corrfunc, options.parts)
