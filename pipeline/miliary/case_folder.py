@@ -22,7 +22,7 @@ from miliary.errors import CaseFolderError
 from miliary.io.images import write_map, write_mask
 from miliary.io.tables import write_csv, write_json, write_markups
 from miliary.kernels.slabs import n_threads
-from miliary.report import render_report
+from miliary.report import THUMBNAIL, render_report, render_thumbnail
 
 if TYPE_CHECKING:
     from miliary.analysis import Analysis
@@ -167,6 +167,7 @@ def _fill(
         write_markups(folder / "nodules.mrk.json", analysis.nodules)
         if (density := density_map(analysis)) is not None:
             write_map(folder / "density.nii.gz", *density)
+        (folder / THUMBNAIL).write_bytes(render_thumbnail(analysis))
         page = render_report(analysis, facts)
         (folder / REPORT).write_text(page, encoding="utf-8")
         if series is not None:

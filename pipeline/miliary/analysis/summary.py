@@ -52,10 +52,14 @@ def summarise(analysis: Analysis) -> dict[str, Any]:
         "lungs": {side: _lung(analysis.anatomy, side) for side in SIDES},
         "fissures": _fissures(analysis),
         "detection": _detection(analysis),
-        "size": {"lungs": list(analysis.described), **asdict(analysis.size)},
+        "size": {
+            "lungs": list(analysis.described),
+            **asdict(analysis.size),
+            "trends": [asdict(trend) for trend in analysis.spatial.marks],
+        },
         "randomness": _randomness(analysis.spatial, analysis.described),
         "involvement": _involvement(analysis.spatial),
-        "density": _density(analysis.spatial.density, analysis.anatomy),
+        "density": describe_density(analysis.spatial.density, analysis.anatomy),
         "pattern": {
             "label": pattern.label,
             "scores": dict(pattern.scores),
@@ -246,8 +250,21 @@ def _share(share: Share | None) -> dict[str, Any]:
     return {key: None if share is None else getattr(share, key) for key in keys}
 
 
-def _density(density: DensityMap | None, anatomy: Anatomy) -> dict[str, Any] | None:
-    """Lowest, usual and highest smoothed density, and where it is highest."""
+def describe_density(density: DensityMap | None, anatomy: Anatomy) -> dict[str, Any] | None:
+    """Tell lowest, usual and highest smoothed density, and where it is highest.
+
+    Parameters
+    ----------
+    density : DensityMap or None
+        The map.
+    anatomy : Anatomy
+        Gives its place.
+
+    Returns
+    -------
+    dict or None
+        None where there is no map.
+    """
     if density is None or not np.isfinite(density.per_ml).any():
         return None
     per_l = 1000.0 * density.per_ml.astype(float)

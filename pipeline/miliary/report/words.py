@@ -170,6 +170,24 @@ def interval(low: Any, high: Any, write: Callable[[Any], str] = number) -> str:
     return f"{write(low)} to {write(high)}"
 
 
+def with_unit(value: Any, unit: str) -> str:
+    """Write a number with its unit.
+
+    Parameters
+    ----------
+    value : float or None
+        Any number.
+    unit : str
+        Its unit.
+
+    Returns
+    -------
+    str
+        A dash alone where the number is not known.
+    """
+    return f"{number(value)} {unit}" if is_known(value) else DASH
+
+
 def text(value: Any) -> str:
     """Write any value of a table of parameters or provenance.
 
