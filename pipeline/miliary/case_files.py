@@ -184,6 +184,8 @@ def write_dicom(
         settings,
         nodules,
         flag=analysis.miliary.flag,
+        pattern=analysis.pattern.label,
+        lungs=analysis.anatomy.lungs,
         min_score=threshold,
         max_nodules=_REPORTED_NODULES,
     )

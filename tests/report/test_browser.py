@@ -120,7 +120,8 @@ def evil_series(folder):
                      "ImageComments", "ProtocolName", "OperatorsName"):  # fmt: skip
             setattr(dataset, name, "")
         for element in dataset.iterall():
-            if element.VR in TEXT_KINDS:
+            # The reader refuses values in an unknown unit, whatever it is called.
+            if element.VR in TEXT_KINDS and element.keyword != "RescaleType":
                 element.value = EVIL
         dataset.save_as(path)
     return folder
