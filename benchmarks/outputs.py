@@ -115,7 +115,7 @@ def main(n: int) -> None:
             with timed(spent):
                 case_folder.write_case(analysis, folder, series=info, dicom=True)
             wall, cpu = time.perf_counter() - start, time.process_time() - used
-            print(f"{turn}: {wall:.1f} s wall, {cpu:.1f} s CPU, {n} nodules, {SHAPE}")
+            print(f"{turn}: {wall:.1f} s wall, {cpu:.1f} s CPU, {n} nodules, {SHAPE}", flush=True)
         for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
             print(f"  {name:24s} {seconds:6.2f} s")
         for path in sorted(folder.iterdir()):

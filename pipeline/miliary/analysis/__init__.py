@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from miliary.analysis.summary import SUMMARY_SCHEMA, summarise
 from miliary.anatomy import Anatomy
@@ -19,6 +19,9 @@ from miliary.findings import (
 )
 from miliary.nodules import Nodules
 from miliary.volume import Volume
+
+if TYPE_CHECKING:
+    from miliary.report.plots import Plots
 
 __all__ = ["SUMMARY_SCHEMA", "Analysis"]
 
@@ -79,6 +82,13 @@ class Analysis:
     def accepted(self) -> Nodules:
         """The nodules that the operating point accepts: all of them unless `keep_all` is set."""
         return self.nodules.take(self.nodules.score >= self.config.detect.threshold)
+
+    @property
+    def plot(self) -> Plots:
+        """Figures for papers and notebooks: `result.plot.sizes()`, each a matplotlib Figure."""
+        from miliary.report.plots import Plots
+
+        return Plots(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the content of `summary.json`.
