@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+import oracles_schema
 
 _SHARED = Path(__file__).parents[2] / "shared"
 
@@ -21,3 +24,20 @@ def shared() -> Path:
     if not _SHARED.is_dir():
         pytest.skip("needs ../shared")
     return _SHARED
+
+
+@pytest.fixture(autouse=True)
+def _summaries_are_as_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold every `summary.json` that a test writes against the schema in the package."""
+    case_folder = sys.modules.get("miliary.case_folder")
+    if case_folder is None:
+        return
+    write_json = case_folder.write_json
+
+    def write_and_check(path: Path, data: object) -> Path:
+        written: Path = write_json(path, data)
+        if written.name == case_folder.SUMMARY:
+            oracles_schema.check_file(written)
+        return written
+
+    monkeypatch.setattr(case_folder, "write_json", write_and_check)

@@ -6,6 +6,7 @@ import csv
 import json
 from dataclasses import replace
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -13,7 +14,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import oracles_cli
 from miliary import case_folder
-from miliary.case_folder import CURVE_COLUMNS, draw_nodules, is_case_folder, write_case
+from miliary.case_files import CURVE_COLUMNS, draw_nodules
+from miliary.case_folder import is_case_folder, write_case
 from miliary.config import Config
 from miliary.config.reading import ReadSettings
 from miliary.errors import CaseFolderError
@@ -22,10 +24,12 @@ from miliary.io.reading import read_series
 from miliary.io.series import find_inputs
 from miliary.nodules import NODULE_COLUMNS
 from miliary.report import render_report
+from oracles_cli import SHAPE
 
 ALWAYS = {
     "summary.json", "nodules.csv", "curves.csv", "report.html", "provenance.json",
-    "nodules.mrk.json", "lungs.nii.gz", "vessels.nii.gz", "airways.nii.gz", "nodules.nii.gz",
+    "nodules.mrk.json", "density.nii.gz", "lobes.nii.gz", "lungs.nii.gz",
+    "vessels.nii.gz", "airways.nii.gz", "nodules.nii.gz", "thumbnail.webp",
 }  # fmt: skip
 
 
@@ -78,13 +82,29 @@ def test_nothing_found_is_a_whole_case_with_empty_tables(analysis, tmp_path):
 
 
 def test_images_that_the_anatomy_has_are_written(analysis, tmp_path):
-    lobes = analysis.anatomy.lung_labels * np.uint8(3)
-    anatomy = replace(
-        analysis.anatomy, lobe_labels=lobes, fissure_mask=analysis.anatomy.lung_labels == 1
-    )
+    fissures = analysis.anatomy.lung_labels == 1
+    anatomy = replace(analysis.anatomy, lobe_labels=None, fissure_mask=fissures)
     folder = write_case(replace(analysis, anatomy=anatomy), tmp_path / "case-1")
-    assert names(folder) == ALWAYS | {"lobes.nii.gz", "fissures.nii.gz"}
-    assert_array_equal(read_mask(folder / "lobes.nii.gz")[0], lobes)
+    assert names(folder) == ALWAYS - {"lobes.nii.gz"} | {"fissures.nii.gz"}
+    assert_array_equal(read_mask(folder / "fissures.nii.gz")[0], fissures)
+
+
+def test_the_density_lies_where_the_lungs_lie(analysis, tmp_path):
+    folder = write_case(analysis, tmp_path / "case-1")
+    image = nibabel.load(folder / "density.nii.gz")
+    per_l = image.get_fdata()
+    # NIfTI counts x and y the other way round.
+    world = (np.argwhere(np.isfinite(per_l)) @ image.affine[:3, :3].T) + image.affine[:3, 3]
+    index = np.rint(analysis.volume.geometry.to_index(world * [-1, -1, 1])).astype(int)
+    inside = analysis.anatomy.lung_labels[tuple(np.clip(index, 0, np.array(SHAPE) - 1).T)]
+    # Its voxels are twice the size: those that the border cuts may have their centre outside.
+    assert np.mean(inside > 0) > 0.8
+    expected = 1000 * np.nanmax(analysis.spatial.density.per_ml)
+    assert np.nanmax(per_l) == pytest.approx(expected, rel=1e-5)
+    peak = json.loads((folder / "summary.json").read_text())["density"]["peak"]
+    assert peak["per_l"] == pytest.approx(expected, rel=1e-5)
+    brightest = world[np.nanargmax(per_l[np.isfinite(per_l)])] * [-1, -1, 1]
+    assert_allclose([peak["x_mm"], peak["y_mm"], peak["z_mm"]], brightest, atol=2e-3)
 
 
 def test_masks_overlay_the_scan(analysis, tmp_path):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from miliary.config import Config as Config
     from miliary.config import load_config as load_config
     from miliary.detect import detect as detect
+    from miliary.from_masks import describe_masks as describe_masks
     from miliary.geometry import Geometry as Geometry
     from miliary.io.reading import read as read
     from miliary.measure import measure as measure
@@ -47,6 +48,7 @@ _HOMES = {
     "Config": "config",
     "load_config": "config",
     "detect": "detect",
+    "describe_masks": "from_masks",
     "Geometry": "geometry",
     "estimate_quality": "quality",
     "read": "io.reading",

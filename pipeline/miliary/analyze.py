@@ -197,6 +197,7 @@ def segment(
         fissure_mm=found.surface_mm if found.any_sure else None,
         lobe_labels=found.lobe_labels,
         notes=(*anatomy.notes, *found.notes),
+        fissures=found.found,
     )
 
 

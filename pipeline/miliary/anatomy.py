@@ -88,6 +88,28 @@ class RindMap:
     thickness_mm: FloatArray
 
 
+@dataclass(frozen=True)
+class Fissure:
+    """What is known of one fissure.
+
+    Parameters
+    ----------
+    name : str
+        `right_oblique`, `right_horizontal` or `left_oblique`.
+    confidence : float
+        0 to 1: how much more of it is seen than of the same surface beside it.
+    completeness : float
+        Share of the surface in the lung that is seen, 0 to 1.
+    area_cm2 : float
+        Area of the surface in the lung, seen or not.
+    """
+
+    name: str
+    confidence: float
+    completeness: float
+    area_cm2: float
+
+
 @dataclass(frozen=True, eq=False)
 class Anatomy:
     """Labels and distances on one grid, cropped to the lungs.
@@ -131,6 +153,8 @@ class Anatomy:
         Walls of trachea and bronchi.
     rinds : tuple of RindMap
         The rind of each side that has one.
+    fissures : tuple of Fissure
+        How sure and how complete each fissure is that was looked for.
     """
 
     box: Box
@@ -152,6 +176,7 @@ class Anatomy:
     depth_labels: LabelArray | None = None
     airway_wall_mask: BoolArray | None = None
     rinds: tuple[RindMap, ...] = ()
+    fissures: tuple[Fissure, ...] = ()
 
     @property
     def inside_lung(self) -> BoolArray:

@@ -15,30 +15,21 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import miliary
+from miliary.case_files import curve_columns, density_map, draw_nodules, images_of, write_dicom
 from miliary.config import config_dict, config_hash
 from miliary.errors import CaseFolderError
-from miliary.io.images import write_mask
-from miliary.io.segmentation import write_segmentation
-from miliary.io.structured_report import write_structured_report
+from miliary.io.images import write_map, write_mask
 from miliary.io.tables import write_csv, write_json, write_markups
 from miliary.kernels.slabs import n_threads
-from miliary.report import render_report
+from miliary.report import THUMBNAIL, render_report, render_thumbnail
 
 if TYPE_CHECKING:
     from miliary.analysis import Analysis
-    from miliary.anatomy import Anatomy
-    from miliary.arrays import AnyArray, IntArray
-    from miliary.findings import Curve
+    from miliary.arrays import AnyArray
     from miliary.io.series import SeriesInfo
-    from miliary.nodules import Nodules
 
 SUMMARY, PROVENANCE, REPORT = "summary.json", "provenance.json", "report.html"
-
-#: The columns of `curves.csv`, in their order. The contract fixes them.
-CURVE_COLUMNS = ("function", "lung", "r_mm", "observed", "expected", "low", "high")
 
 #: What `provenance.json` says for a folder to be one of ours.
 TOOL = "miliary"
@@ -54,12 +45,6 @@ _LIBRARIES = (
     "connected-components-3d",
     "fill-voids",
 )
-
-#: Nodules with a group of their own in the structured report: each costs 16 ms and some 3 kB.
-_REPORTED_NODULES = 500
-
-#: Highest label of a 16-bit image; with `detect.keep_all` there may be more candidates.
-_MAX_LABEL = np.iinfo(np.uint16).max
 
 
 def write_case(
@@ -167,52 +152,6 @@ def remove_leftovers(folder: Path) -> None:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def draw_nodules(nodules: Nodules, anatomy: Anatomy) -> IntArray:
-    """Draw each nodule as a ball of its diameter, at least its centre voxel.
-
-    Parameters
-    ----------
-    nodules : Nodules
-        What was found.
-    anatomy : Anatomy
-        Gives the grid.
-
-    Returns
-    -------
-    (z, y, x) uint16
-        On the grid of the anatomy; label = number of the nodule, 0 elsewhere. Nodules above
-        65,535 are not drawn.
-    """
-    geometry = anatomy.geometry
-    labels: IntArray = np.zeros(geometry.shape, np.uint16)
-    index_zyx = geometry.to_index(nodules.points_mm)[:_MAX_LABEL]
-    radius_mm = np.nan_to_num(nodules.diameter_mm[:_MAX_LABEL]) / 2
-    for label, (index, radius) in enumerate(zip(index_zyx, radius_mm, strict=True), start=1):
-        _draw_ball(labels, index, radius, geometry.spacing_mm, label)
-    # Centres last: of two that touch, neither may lose the one voxel that it has for certain.
-    centre = np.rint(index_zyx).astype(np.intp)
-    inside = ((centre >= 0) & (centre < geometry.shape)).all(axis=1)
-    labels[tuple(centre[inside].T)] = np.flatnonzero(inside) + 1
-    return labels
-
-
-def _draw_ball(
-    labels: IntArray, index: AnyArray, radius_mm: float, spacing_mm: AnyArray, label: int
-) -> None:
-    """Give the free voxels whose centre lies in a ball its label."""
-    reach = radius_mm / spacing_mm
-    low = np.clip(np.ceil(index - reach), 0, labels.shape).astype(int)
-    high = np.clip(np.floor(index + reach) + 1, low, labels.shape).astype(int)
-    box = tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))
-    z, y, x = (
-        (np.arange(start, stop) - at) * length
-        for start, stop, at, length in zip(low, high, index, spacing_mm, strict=True)
-    )
-    inside = z[:, None, None] ** 2 + y[:, None] ** 2 + x**2 <= radius_mm**2
-    part = labels[box]
-    part[inside & (part == 0)] = label
-
-
 def _fill(
     folder: Path, analysis: Analysis, series: SeriesInfo | None, extra: dict[str, Any]
 ) -> None:
@@ -220,86 +159,28 @@ def _fill(
     labels = draw_nodules(analysis.nodules, analysis.anatomy)
     facts = _provenance(analysis) | extra
     with ThreadPoolExecutor(min(2, n_threads())) as pool:
-        images = _images(analysis.anatomy, labels)
+        images = images_of(analysis.anatomy, labels)
         jobs = [pool.submit(_write_image, folder, *item, analysis) for item in images.items()]
         write_json(folder / SUMMARY, analysis.to_dict())
         write_csv(folder / "nodules.csv", analysis.nodules.columns())
         write_csv(folder / "curves.csv", curve_columns(analysis.spatial.curves))
         write_markups(folder / "nodules.mrk.json", analysis.nodules)
+        if (density := density_map(analysis)) is not None:
+            write_map(folder / "density.nii.gz", *density)
+        (folder / THUMBNAIL).write_bytes(render_thumbnail(analysis))
         page = render_report(analysis, facts)
         (folder / REPORT).write_text(page, encoding="utf-8")
         if series is not None:
-            _write_dicom(folder, analysis, labels, series)
+            write_dicom(folder, analysis, labels, series)
         for job in jobs:
             job.result()
     # Last, for it is what makes the folder ours.
     write_json(folder / PROVENANCE, facts | {"config": config_dict(analysis.config)})
 
 
-def curve_columns(curves: tuple[Curve, ...]) -> dict[str, AnyArray]:
-    """Give the columns of `curves.csv`: all curves, one below the other.
-
-    Parameters
-    ----------
-    curves : tuple of Curve
-        Summary functions with their envelopes.
-
-    Returns
-    -------
-    dict of str to (N,) array
-        `CURVE_COLUMNS`, of length 0 when there is no curve.
-    """
-    lengths = [len(curve.r_mm) for curve in curves]
-    return {
-        name: np.repeat([getattr(curve, name) for curve in curves], lengths)
-        if name in ("function", "lung")
-        else np.concatenate([np.empty(0), *(getattr(curve, name) for curve in curves)])
-        for name in CURVE_COLUMNS
-    }
-
-
-def _images(anatomy: Anatomy, nodule_labels: IntArray) -> dict[str, AnyArray]:
-    """Name the images that this anatomy has."""
-    images: dict[str, AnyArray | None] = {
-        "lungs": anatomy.lung_labels,
-        "lobes": anatomy.lobe_labels,
-        "airways": anatomy.airway_mask,
-        "vessels": anatomy.vessel_mask,
-        "fissures": anatomy.fissure_mask,
-        "nodules": nodule_labels,
-    }
-    return {name: image for name, image in images.items() if image is not None}
-
-
 def _write_image(folder: Path, name: str, image: AnyArray, analysis: Analysis) -> None:
     path = folder / f"{name}.nii.gz"
     write_mask(path, image, analysis.volume.geometry, box=analysis.anatomy.box)
-
-
-def _write_dicom(
-    folder: Path, analysis: Analysis, nodule_labels: IntArray, series: SeriesInfo
-) -> None:
-    settings, nodules = analysis.config.read, analysis.nodules
-    threshold = analysis.config.detect.threshold
-    # Candidates are no findings. Label 0 is no nodule; those beyond the last were not drawn.
-    is_micro = np.concatenate([[False], nodules.micronodule & (nodules.score >= threshold)])
-    write_segmentation(
-        folder / "findings.seg.dcm",
-        series,
-        settings,
-        lung_labels=analysis.anatomy.lung_labels,
-        micronodules=is_micro[nodule_labels],
-        box=analysis.anatomy.box,
-    )
-    write_structured_report(
-        folder / "findings.sr.dcm",
-        series,
-        settings,
-        nodules,
-        flag=analysis.miliary.flag,
-        min_score=threshold,
-        max_nodules=_REPORTED_NODULES,
-    )
 
 
 def _provenance(analysis: Analysis) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.testing import assert_allclose, assert_array_equal
 
 import oracles_io as made
+from miliary.anatomy import Lung
 from miliary.config.reading import ReadSettings
 from miliary.errors import SeriesError
 from miliary.geometry import Geometry
@@ -110,9 +111,15 @@ def test_a_volume_file_has_no_dicom_results(tmp_path):
             SETTINGS,
             Nodules.empty(),
             flag="absent",
+            pattern="none",
+            lungs=(),
             min_score=0.5,
             max_nodules=5,
         )
+
+
+def _number(item):
+    return float(item.MeasuredValueSequence[0].NumericValue)
 
 
 def _items(item, name):
@@ -133,7 +140,7 @@ def test_a_report_holds_summary_and_the_best_nodules(tmp_path):
         *(rows,) * 2,
         score=np.array([0.1, 0.9, 0.2, 0.8, 0.3, 0.4]),
         lung=np.array(["right", "left"] * 3),
-        lobe=np.array([""] * n),
+        lobe=np.array(["", "LUL", "", "", "", ""]),
         zone=np.array(["upper"] * n),
         pleura_mm=rows,
         fissure_mm=rows,
@@ -141,12 +148,26 @@ def test_a_report_holds_summary_and_the_best_nodules(tmp_path):
         micronodule=rows < 3,
     )
     path = write_structured_report(
-        tmp_path / "r.dcm", info, SETTINGS, nodules, flag="present", min_score=0.25, max_nodules=2
+        tmp_path / "r.dcm",
+        info,
+        SETTINGS,
+        nodules,
+        flag="present",
+        pattern="centrilobular",
+        lungs=(Lung("right", 2001.26, 1900.0), Lung("left", 1500.0, 1400.0)),
+        min_score=0.25,
+        max_nodules=2,
     )
     ds = pydicom.dcmread(path)
-    (number,) = _items(ds, "Number of lesions")
-    # Two of the six are below the operating point.
-    assert float(number.MeasuredValueSequence[0].NumericValue) == n - 2
+    counts = [_number(item) for item in _items(ds, "Number of lesions")]
+    # Two of the six are below the operating point, both in the right lung.
+    assert counts == [n - 2, 1, 3]
+    assert [_number(item) for item in _items(ds, "Volume")] == [2001.3, 1500.0]
+    (distribution,) = _items(ds, "Distribution Descriptor")
+    assert distribution.ConceptCodeSequence[0].CodeValue == "112156"
+    sites = [item.ConceptCodeSequence[0].CodeValue for item in _items(ds, "Finding Site")]
+    lung, upper_lobe, upper_zone = "39607008", "45653009", "281392002"
+    assert sites == [lung, lung, lung, upper_lobe, upper_zone]
     (pattern,) = _items(ds, "Miliary pattern")
     assert pattern.ConceptCodeSequence[0].CodeMeaning == "Present"
     diameters = [float(i.MeasuredValueSequence[0].NumericValue) for i in _items(ds, "Diameter")]
@@ -154,7 +175,7 @@ def test_a_report_holds_summary_and_the_best_nodules(tmp_path):
     points = [item.GraphicData for item in _items(ds, "Image Region")]
     assert_allclose(points, nodules.points_mm[[1, 3]])
     names = [item.TextValue for item in _items(ds, "Tracking Identifier")]
-    assert names == ["All nodules", "Nodule 2", "Nodule 4"]
+    assert names == ["All nodules", "Right lung", "Left lung", "Nodule 2", "Nodule 4"]
     assert (ds.CompletionFlag, ds.VerificationFlag) == ("COMPLETE", "UNVERIFIED")
 
 
@@ -167,6 +188,8 @@ def test_an_unknown_flag_is_refused(tmp_path):
             SETTINGS,
             Nodules.empty(),
             flag="maybe",
+            pattern="none",
+            lungs=(),
             min_score=0.5,
             max_nodules=5,
         )

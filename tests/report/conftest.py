@@ -13,15 +13,17 @@ import pytest
 from scipy import ndimage
 
 from miliary.analyze import Analysis
-from miliary.anatomy import Anatomy, Excluded, Lung
+from miliary.anatomy import Anatomy, Excluded, Fissure, Lung, RindMap
 from miliary.config import Config
 from miliary.findings import (
     Calibration,
     Criterion,
     Curve,
+    DensityMap,
     Distribution,
     ImageQuality,
     Pattern,
+    Preference,
     Sensitivity,
     Share,
     SizeSummary,
@@ -150,6 +152,12 @@ def made_up(
         vessel_mm=np.ones(hu.shape, np.float32),
         lungs=_lungs(lungs, geometry.voxel_ml),
         notes=("The left lung base is cut by the scan.",),
+        lobe_labels=np.where(lungs == 1, np.where(zones == 3, 1, 3), 0).astype(np.uint8),
+        rinds=(RindMap("left", np.zeros((40, 3)), np.linspace(2.0, 9.0, 40)),),
+        fissures=(
+            Fissure("right_oblique", 0.82, 0.64, 151.0),
+            Fissure("left_oblique", 0.05, 0.1, 160.0),
+        ),
     )
     volume = Volume(
         np.clip(np.rint(hu), -1024, 3071).astype(np.int16),
@@ -169,7 +177,7 @@ def made_up(
         calibration=_calibration(),
         size=_size(nodules),
         described=("right", "left"),
-        spatial=_spatial(nodules, n),
+        spatial=_spatial(nodules, n, anatomy),
         pattern=Pattern(
             "random" if n else "none",
             (("random", 0.91), ("centrilobular", 0.05), ("perilymphatic", 0.04), ("none", 0.0)),
@@ -184,9 +192,15 @@ def made_up(
 def _lungs(labels: np.ndarray, voxel_ml: float) -> tuple[Lung, ...]:
     ml = [float((labels == side).sum()) * voxel_ml for side in (1, 2)]
     return (
-        Lung("right", ml[0], 0.93 * ml[0]),
+        Lung("right", ml[0], 0.93 * ml[0], hemithorax_ml=1.05 * ml[0]),
         Lung(
-            "left", ml[1], 0.9 * ml[1], (Excluded("effusion", 0.1 * ml[1]),), ("Small effusion.",)
+            "left",
+            ml[1],
+            0.9 * ml[1],
+            (Excluded("rind or effusion", 0.1 * ml[1]),),
+            ("Small effusion.",),
+            hemithorax_ml=1.1 * ml[1],
+            rind_mm=5.5,
         ),
     )
 
@@ -240,9 +254,10 @@ def _size(nodules: Nodules) -> SizeSummary:
     return SizeSummary(len(nodules), q2, 0.15, 0.11, 0.08, 0.14, (q1, q3), True, sentence)
 
 
-def _spatial(nodules: Nodules, n: int) -> Distribution:
+def _spatial(nodules: Nodules, n: int, anatomy: Anatomy) -> Distribution:
     if not n:
-        return Distribution(0, None, None, None, (), (), (), ())
+        density = _density(nodules, anatomy)
+        return Distribution(0, None, None, None, (), (), (), (), density=density)
     curves = [_l_curve(lung) for lung in ("right", "both", "left")]
     curves += [
         _cdf("G", "both", 4.0),
@@ -272,8 +287,44 @@ def _spatial(nodules: Nodules, n: int) -> Distribution:
         Test("kolmogorov_smirnov_fissure", "left", None, None),
     )
     return Distribution(
-        n, 0.34, 0.98, False, tests, tuple(curves), shares, zones, ("Fixed n per lung.",)
+        n,
+        0.34,
+        0.98,
+        False,
+        tests,
+        tuple(curves),
+        shares,
+        zones,
+        ("Fixed n per lung.",),
+        lobes=_lobes(nodules),
+        preferences=(
+            Preference("vessel", "both", n, 0.57, 0.51, 0.63),
+            Preference("height", "right", n, 0.48, None, None),
+            Preference("side", "both", 0, None, None, None),
+        ),
+        density=_density(nodules, anatomy),
     )
+
+
+def _lobes(nodules: Nodules) -> tuple[ZoneDensity, ...]:
+    n = int((nodules.lung == "right").sum())
+    return (
+        ZoneDensity("RUL", "right", n // 3, 61.0, 1.2, 40.0, 88.0, 0.9, 1.6),
+        ZoneDensity("RLL", "right", n - n // 3, 47.0, 0.9, 30.0, 70.0, 0.7, 1.1),
+    )
+
+
+def _density(nodules: Nodules, anatomy: Anatomy) -> DensityMap:
+    """Smooth the counts on voxels of twice the size, coarsely."""
+    geometry = anatomy.geometry
+    shape = tuple(-(-size // 2) for size in geometry.shape)
+    at = np.rint(geometry.to_index(nodules.points_mm)).astype(int) // 2
+    counts = np.zeros(shape)
+    np.add.at(counts, tuple(np.clip(at, 0, np.array(shape) - 1).T), 1)
+    inside = anatomy.lung_labels[::2, ::2, ::2] > 0
+    per_ml = np.where(inside, ndimage.gaussian_filter(counts, 1.5), np.nan) / geometry.voxel_ml / 8
+    voxel_mm = 2 * geometry.spacing_mm
+    return DensityMap(per_ml, 0.4 * per_ml, voxel_mm, geometry.spacing_mm / 2, 10.0)
 
 
 def _l_curve(lung: str) -> Curve:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
-from miliary.config.report import ReportSettings
 from miliary.findings import Calibration
 from miliary.report import figures
-
-SETTINGS = ReportSettings()
+from miliary.report.panels import figure_uri
 
 
 def line(figure: Figure, name: str, panel: int = 0) -> np.ndarray:
@@ -54,28 +54,31 @@ def test_equal_nodules_with_equal_errors_fill_the_curve_of_error_alone(make_anal
     assert area == pytest.approx(200 * width, rel=0.02)
 
 
+def test_what_is_far_larger_is_counted_in_the_last_bar(make_analysis):
+    analysis = make_analysis(200)
+    diameter = analysis.nodules.diameter_mm.copy()
+    diameter[:3] = (16.0, 22.0, 40.0)
+    nodules = replace(analysis.nodules, diameter_mm=diameter)
+    axes = figures.plot_sizes(nodules, analysis.size).axes[0]
+    assert sum(bar.get_height() for bar in axes.patches) == 200
+    assert axes.get_xlim()[1] < 10
+    assert axes.get_xlabel() == "diameter (mm); last bar: 3 larger"
+
+
+def test_k_is_drawn_over_its_expectation(make_analysis):
+    curve = make_analysis().spatial.curves[-1]
+    double = replace(curve, function="K", observed=2 * curve.expected)
+    figure = figures.plot_functions([double])
+    drawn = line(figure, "observed")
+    assert_allclose(drawn[np.isfinite(drawn)], 2)
+    assert figure.axes[0].get_ylabel() == "K(r) / expected"
+
+
 def test_sensitivity_names_every_region(make_analysis):
     calibration = make_analysis().calibration
     axes = figures.plot_sensitivity(calibration).axes[0]
     names = [words.get_text() for words in axes.get_legend().get_texts()]
     assert names == ["all, with 95 % interval", "subpleural", "perivascular", "interior"]
-
-
-def test_the_density_map_keeps_the_mean_density(make_analysis):
-    analysis = make_analysis(4000)
-    figure = figures.plot_coronal_density(analysis, SETTINGS)
-    shown = np.ma.filled(figure.axes[0].images[0].get_array().astype(float), np.nan)
-    litres = analysis.anatomy.inside_lung.sum() * analysis.anatomy.geometry.voxel_ml / 1000
-    assert np.nanmedian(shown) == pytest.approx(4000 / litres, rel=0.1)
-
-
-def test_every_nodule_is_a_dot_on_the_lungs(make_analysis):
-    figure = figures.plot_coronal_nodules(make_analysis(37), SETTINGS)
-    axes = figure.axes[0]
-    dots = np.asarray(axes.collections[0].get_offsets())
-    assert len(dots) == 37
-    assert (dots >= 0).all()
-    assert (dots <= [axes.get_xlim()[1], axes.get_ylim()[1]]).all()
 
 
 def test_figures_of_nothing_are_figures(make_analysis):
@@ -86,7 +89,6 @@ def test_figures_of_nothing_are_figures(make_analysis):
         figures.plot_sizes(empty.nodules, empty.size),
         figures.plot_sensitivity(nothing),
         figures.plot_size_error(nothing),
-        figures.plot_coronal_nodules(empty, SETTINGS),
-        figures.plot_coronal_density(empty, SETTINGS),
+        figures.plot_functions([]),
     ):
-        assert figures.figure_uri(figure).startswith("data:image/webp;base64,UklGR")
+        assert figure_uri(figure).startswith("data:image/webp;base64,UklGR")

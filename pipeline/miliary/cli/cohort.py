@@ -13,7 +13,7 @@ from miliary.cli.case import CASE_COLUMNS
 from miliary.errors import CaseFolderError, UsageError
 from miliary.io.series import series_columns
 from miliary.io.tables import read_csv, write_csv, write_json
-from miliary.report import render_index
+from miliary.report import THUMBNAIL, render_index
 
 if TYPE_CHECKING:
     from miliary.io.series import SeriesInfo
@@ -114,9 +114,16 @@ def write_tables(out: Path, table: CaseTable, infos: Sequence[SeriesInfo]) -> No
         out / "series.csv",
         {name: [*cells, *(row.get(name) for row in stays)] for name, cells in columns.items()},
     )
-    page = render_index(_old_rows(out / "cases.csv"), title="Cases")
+    rows = _old_rows(out / "cases.csv")
+    page = render_index(rows, title="Cases", thumbnails=_thumbnails(out, rows))
     _replace(out / "index.html", lambda path: path.write_text(page, encoding="utf-8"))
     _replace(out / "dataset_description.json", lambda path: write_json(path, _description()))
+
+
+def _thumbnails(out: Path, rows: Sequence[dict[str, str]]) -> dict[str, bytes]:
+    """Read the small picture of each case that has one."""
+    paths = {row["case"]: out / row["case"] / THUMBNAIL for row in rows if row["case"]}
+    return {case: path.read_bytes() for case, path in paths.items() if path.is_file()}
 
 
 def _description() -> dict[str, Any]:

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Sequence
 
 import miliary
-from miliary.cli import compare, config, demo, phantom, run, score, series
+from miliary.cli import compare, config, demo, measure, phantom, run, score, series
 from miliary.cli.common import Parser, say
 from miliary.errors import (
     EXIT_ALL_FAILED,
@@ -28,6 +28,7 @@ COMMANDS = {
     "compare": compare,
     "phantom": phantom,
     "score": score,
+    "measure": measure,
     "config": config,
     "demo": demo,
 }

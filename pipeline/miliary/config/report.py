@@ -38,9 +38,6 @@ class ReportSettings:
     )
     margin_mm: float = setting(5.0, "border left round the lungs", unit="mm")
     ring_mm: float = setting(2.5, "gap between a nodule and the ring round it", unit="mm")
-    smooth_mm: float = setting(
-        10.0, "standard deviation of the smoothing of the coronal density map", unit="mm"
-    )
 
     def __post_init__(self) -> None:
         for item in fields(self):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from miliary.anatomy import SIDES
+from miliary.anatomy import SIDES, Fissure
 from miliary.arrays import BoolArray, FloatArray, LabelArray
 from miliary.config.fissures import FissureSettings
 from miliary.fissures.bend import Fitted, bend, judge
@@ -20,28 +20,6 @@ from miliary.geometry import Box
 from miliary.volume import Volume
 
 __all__ = ["Fissure", "Fissures", "find_fissures"]
-
-
-@dataclass(frozen=True)
-class Fissure:
-    """What is known of one fissure.
-
-    Parameters
-    ----------
-    name : str
-        `right_oblique`, `right_horizontal` or `left_oblique`.
-    confidence : float
-        0 to 1: how much more of it is seen than of the same surface beside it.
-    completeness : float
-        Share of the surface in the lung that is seen, 0 to 1.
-    area_cm2 : float
-        Area of the surface in the lung, seen or not.
-    """
-
-    name: str
-    confidence: float
-    completeness: float
-    area_cm2: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,33 @@ def write_mask(
             f"labels must fill their box {whole[box].shape} of the grid, got {part.shape}"
         )
     whole[box] = part
-    image = sitk.GetImageFromArray(whole)
+    return _write(path, whole, geometry)
+
+
+def write_map(path: str | Path, values: AnyArray, geometry: Geometry) -> Path:
+    """Write a map of numbers that lies over the scan, such as a density.
+
+    Parameters
+    ----------
+    path : path
+        Ends in `.nii.gz`.
+    values : (z, y, x) float
+        NaN where nothing is known; stored as float32.
+    geometry : Geometry
+        The grid of the map.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    if values.shape != geometry.shape:
+        raise ValueError(f"values must fill their grid {geometry.shape}, got {values.shape}")
+    return _write(path, np.asarray(values, np.float32), geometry)
+
+
+def _write(path: str | Path, array: AnyArray, geometry: Geometry) -> Path:
+    image = sitk.GetImageFromArray(array)
     image.SetSpacing([float(length) for length in geometry.spacing_mm[::-1]])
     image.SetOrigin([float(value) for value in geometry.affine[:3, 3]])
     image.SetDirection([float(value) for value in geometry.axes[:, ::-1].ravel()])

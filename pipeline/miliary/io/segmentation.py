@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import highdicom as hd
 import numpy as np
 from pydicom.sr.coding import Code
+from pydicom.uid import RLELossless
 
 import miliary
 from miliary.anatomy import LEFT, RIGHT
@@ -27,6 +29,7 @@ SIDE_CODES = {
     LEFT: Code("7771000", "SCT", "Left"),
 }
 MICRONODULE = Code("112122", "DCM", "Micronodule")
+NODULE = Code("27925004", "SCT", "Nodule")
 
 
 def write_segmentation(
@@ -78,21 +81,14 @@ def write_segmentation(
         raise ValueError("a segmentation needs at least one voxel, got three empty masks")
     pixels = _frames(list(masks.values()), images, info, box)
     content = hashlib.sha256(np.packbits(pixels).tobytes()).hexdigest()
-    made = hd.seg.Segmentation(
-        source_images=images.datasets,
-        pixel_array=pixels,
+    made = _make(
+        images,
+        info,
+        pixels,
+        content,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[_describe(i + 1, label) for i, label in enumerate(masks)],
-        series_instance_uid=uid_of("seg series", info.case, content),
         series_number=900,
-        sop_instance_uid=uid_of("seg", info.case, content),
-        instance_number=1,
-        manufacturer="miliary",
-        manufacturer_model_name="miliary",
-        software_versions=miliary.__version__,
-        device_serial_number="0",
-        # Readers rebuild the volume from the frames: left-out ones would shift it.
-        omit_empty_frames=False,
         content_label="FINDINGS",
         content_description="Lungs and micronodules, research use only",
     )
@@ -100,16 +96,105 @@ def write_segmentation(
     return Path(path)
 
 
-def _frames(masks: list[BoolArray], images: SourceImages, info: SeriesInfo, box: Box) -> AnyArray:
-    """Lay the masks on the source frames: (frames, rows, columns, segments)."""
-    pixels = np.zeros((info.n_slices, info.rows, info.columns, len(masks)), np.uint8)
+def write_nodule_map(
+    path: str | Path,
+    info: SeriesInfo,
+    settings: ReadSettings,
+    *,
+    nodule_labels: AnyArray,
+    box: Box,
+) -> Path:
+    """Write each nodule as a segment of its own: a DICOM label map, as few viewers know it yet.
+
+    Parameters
+    ----------
+    path : path
+        The file. It holds the patient's name and id, as the source images do.
+    info : SeriesInfo
+        The series that was read.
+    settings : ReadSettings
+        As it was read with.
+    nodule_labels : (z, y, x) int
+        Number of the nodule, 0 elsewhere, on the crop in `box`.
+    box : tuple of three slices
+        Where the crop lies in the volume.
+
+    Returns
+    -------
+    Path
+        The file, run-length encoded. The number of a segment is that of its nodule.
+
+    Raises
+    ------
+    ValueError
+        Where there is no nodule.
+    SeriesError
+        Where the series is not DICOM.
+    """
+    numbers = np.unique(nodule_labels)
+    numbers = numbers[numbers > 0]
+    if not len(numbers):
+        raise ValueError("a map of nodules needs at least one, got none")
+    images = source_images(info, settings)
+    pixels = _frames([np.asarray(nodule_labels)], images, info, box, np.uint16)[..., 0]
+    content = hashlib.sha256(pixels.tobytes()).hexdigest()
+    made = _make(
+        images,
+        info,
+        pixels,
+        content,
+        segmentation_type=hd.seg.SegmentationTypeValues.LABELMAP,
+        segment_descriptions=[_describe(int(n), f"Nodule {n}") for n in numbers],
+        series_number=902,
+        content_label="NODULES",
+        content_description="Each nodule by its number, research use only",
+        transfer_syntax_uid=RLELossless,
+    )
+    made.save_as(str(path))
+    return Path(path)
+
+
+def _make(
+    images: SourceImages, info: SeriesInfo, pixels: AnyArray, content: str, **what: Any
+) -> hd.seg.Segmentation:
+    """Make a segmentation of whatever kind; the same content gives the same UIDs."""
+    kind = str(what["content_label"])
+    return hd.seg.Segmentation(
+        source_images=images.datasets,
+        pixel_array=pixels,
+        series_instance_uid=uid_of("seg series", kind, info.case, content),
+        sop_instance_uid=uid_of("seg", kind, info.case, content),
+        instance_number=1,
+        manufacturer="miliary",
+        manufacturer_model_name="miliary",
+        software_versions=miliary.__version__,
+        device_serial_number="0",
+        # Readers rebuild the volume from the frames: left-out ones would shift it.
+        omit_empty_frames=False,
+        **what,
+    )
+
+
+def _frames(
+    masks: Sequence[AnyArray],
+    images: SourceImages,
+    info: SeriesInfo,
+    box: Box,
+    dtype: type[np.unsignedinteger[Any]] = np.uint8,
+) -> AnyArray:
+    """Lay images on the source frames: (frames, rows, columns, images)."""
+    pixels = np.zeros((info.n_slices, info.rows, info.columns, len(masks)), dtype)
     stack_shape = (info.n_slices, info.rows, info.columns)
     shape = tuple(stack_shape[axis] for axis in images.turn.axes)
     for segment, mask in enumerate(masks):
-        whole = np.zeros(shape, bool)
+        whole = np.zeros(shape, dtype)
         whole[box] = mask
         pixels[..., segment] = images.as_frames(whole)
     return pixels
+
+
+def _kind(label: str) -> Code:
+    return MICRONODULE if label == "Micronodules" else NODULE
 
 
 def _describe(number: int, label: str) -> Any:
@@ -118,7 +203,7 @@ def _describe(number: int, label: str) -> Any:
         segment_number=number,
         segment_label=label,
         segmented_property_category=_ANATOMY if is_lung else _ABNORMAL,
-        segmented_property_type=LUNG if is_lung else MICRONODULE,
+        segmented_property_type=LUNG if is_lung else _kind(label),
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=hd.AlgorithmIdentificationSequence(
             name="miliary",

@@ -8,13 +8,16 @@ from typing import Any
 from urllib.parse import quote
 
 from miliary import __version__
+from miliary.report.slabs import data_uri
 from miliary.report.templating import content_security_policy, environment
 
 _STATUS_ORDER = {"failed": 0, "degraded": 1, "ok": 2}
 _FLAGS = ("present", "indeterminate", "absent", "not_assessable")
 
 
-def render_index(rows: Sequence[Mapping[str, str]], *, title: str) -> str:
+def render_index(
+    rows: Sequence[Mapping[str, str]], *, title: str, thumbnails: Mapping[str, bytes] | None = None
+) -> str:
     """Write the page of a cohort.
 
     Parameters
@@ -23,6 +26,8 @@ def render_index(rows: Sequence[Mapping[str, str]], *, title: str) -> str:
         Rows of `cases.csv`; a missing cell counts as empty.
     title : str
         Heading of the page.
+    thumbnails : mapping of str to bytes, or None
+        Small WebP pictures by case; they become part of the page.
 
     Returns
     -------
@@ -30,7 +35,7 @@ def render_index(rows: Sequence[Mapping[str, str]], *, title: str) -> str:
         A complete HTML page beside the case folders, to whose reports it links. Paths of the
         input are left to `cases.csv`: they often hold names.
     """
-    cases = [_case(row) for row in rows]
+    cases = [_case(row, (thumbnails or {}).get(str(row.get("case")))) for row in rows]
     cases.sort(key=lambda case: (_STATUS_ORDER.get(case["status"], 0), case["case"]))
     return (
         environment()
@@ -42,16 +47,18 @@ def render_index(rows: Sequence[Mapping[str, str]], *, title: str) -> str:
             failed=[case for case in cases if case["status"] == "failed"],
             cases=[case for case in cases if case["status"] != "failed"],
             counts=_counts(cases),
+            pictured=any(case["thumbnail"] for case in cases),
         )
     )
 
 
-def _case(row: Mapping[str, str]) -> dict[str, Any]:
+def _case(row: Mapping[str, str], thumbnail: bytes | None) -> dict[str, Any]:
     names = (
         "case", "status", "code", "message", "miliary", "pattern", "nodules",
         "density_per_l", "diameter_median_mm", "diameter_cv", "seconds",
     )  # fmt: skip
     case: dict[str, Any] = {name: str(row.get(name) or "") for name in names}
+    case["thumbnail"] = data_uri(thumbnail, "image/webp") if thumbnail else ""
     # Quoted whole: a case can be neither a scheme nor a way out of the folder.
     case["href"] = f"./{quote(case['case'], safe='')}/report.html"
     for name in ("nodules", "density_per_l", "diameter_median_mm", "diameter_cv", "seconds"):

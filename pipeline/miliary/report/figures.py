@@ -1,32 +1,20 @@
-"""The figures of a case, each a matplotlib Figure that stands alone, in a paper as on the page.
-
-They are drawn without pyplot, so that no state is shared and nothing needs a display. Observed
-values are blue with a solid line, expectations dashed, envelopes grey, so that they can be told
-apart without colour; the blue and the vermilion are those of Okabe and Ito.
-"""
+"""Figures of what was measured: curves, sizes, and how well this scan shows nodules."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from PIL import Image
-from scipy import ndimage
 
-from miliary.analysis import Analysis
 from miliary.arrays import FloatArray
-from miliary.config.report import ReportSettings
 from miliary.findings import Calibration, Curve, Sensitivity, SizeSummary
 from miliary.nodules import Nodules
-from miliary.report.slabs import data_uri, frame_lungs
+from miliary.report.panels import BLUE, GREY, INK, PALE, VERMILION, make_panels
 
-BLUE, PALE, VERMILION, INK, GREY = "#0072b2", "#9ccbe6", "#d55e00", "#2b3137", "#8b949e"
 _REGION_STYLES = (
     ("#d55e00", "s", "--"),
     ("#009e73", "^", "-."),
@@ -34,18 +22,20 @@ _REGION_STYLES = (
     ("#56b4e9", "v", "--"),
     ("#a07a00", "P", "-."),
 )
-_PANEL_INCH = (3.6, 2.6)
-_DPI = 170
 _DISTANCES = {"pleura": "pleura", "fissure": "nearest fissure", "vessel": "nearest vessel"}
+#: Interquartile ranges above the third quartile at which the histogram ends.
+_TAIL = 6.0
 _LUNGS = {"both": "both lungs", "right": "right lung", "left": "left lung"}
-#: Pixel of the coronal density map: fine beside its smoothing of 10 mm.
-_MAP_MM = 2.0
-#: Share of the median depth below which a line of sight holds too little lung for a density.
-_MAP_LEAST_DEPTH = 0.2
-#: Thousands of dots pack badly: 3,000 take 230 kB without loss, 110 kB so.
-_PHOTO_QUALITY = 82
-#: Height of the strip below a picture that holds its scale, as a share of the whole.
-_STRIP = 0.12
+_LABELS = {"L": "L(r) − r (mm)", "K": "K(r) / expected", "kmm": "k(r)"}
+_TITLES = {
+    "K": "K: pairs within r",
+    "L": "L: pairs within r, root",
+    "g": "g: pairs at r",
+    "G": "G: nearest neighbour within r",
+    "F": "F: nodule within r of any place",
+    "J": "J: (1 − G) / (1 − F)",
+    "kmm": "k: likeness of sizes at r",
+}
 
 
 def plot_curves(curves: Sequence[Curve]) -> Figure:
@@ -61,7 +51,7 @@ def plot_curves(curves: Sequence[Curve]) -> Figure:
     matplotlib.figure.Figure
         One row of panels; an empty panel where there is no curve.
     """
-    figure, panels = _panels(max(len(curves), 1))
+    figure, panels = make_panels(max(len(curves), 1))
     for axes, curve in zip(panels, curves, strict=False):
         _draw_curve(axes, curve)
         if len(curves) > 1:
@@ -69,29 +59,61 @@ def plot_curves(curves: Sequence[Curve]) -> Figure:
     return figure
 
 
-def _draw_curve(axes: Axes, curve: Curve) -> None:
-    # L(r) of a random pattern is r itself: its difference from r is what an eye can judge.
-    base = curve.r_mm if curve.function == "L" else np.zeros(len(curve.r_mm))
-    low, high, observed = curve.low - base, curve.high - base, curve.observed - base
-    axes.fill_between(curve.r_mm, low, high, color=GREY, alpha=0.4, lw=0, label="envelope")
-    axes.plot(curve.r_mm, curve.expected - base, "--", color=INK, lw=1, label="expected")
-    axes.plot(curve.r_mm, observed, color=BLUE, lw=1.8, label="observed")
+def plot_functions(curves: Sequence[Curve]) -> Figure:
+    """Draw several summary functions of the same nodules as small panels.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+        K (drawn over its expectation), g, F, G, J, the mark correlation, or any other.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Three panels a row; an empty panel where there is no curve.
+    """
+    figure, panels = make_panels(max(len(curves), 1), columns=3)
+    for place, (axes, curve) in enumerate(zip(panels, curves, strict=False)):
+        _draw_curve(axes, curve, with_legend=place == 0)
+        title = _TITLES.get(curve.function, curve.function)
+        axes.set_title(title, fontsize=9, loc="left", color=INK)
+    return figure
+
+
+def _draw_curve(axes: Axes, curve: Curve, *, with_legend: bool = True) -> None:
+    r, observed, expected, low, high = _for_the_eye(curve)
+    axes.fill_between(r, low, high, color=GREY, alpha=0.4, lw=0, label="envelope")
+    axes.plot(r, expected, "--", color=INK, lw=1, label="expected")
+    axes.plot(r, observed, color=BLUE, lw=1.8, label="observed")
     with np.errstate(invalid="ignore"):
         outside = (observed < low) | (observed > high)
     if outside.any():
-        dots = curve.r_mm[outside], observed[outside]
-        axes.plot(*dots, "o", color=VERMILION, ms=3.2, label="outside")
+        axes.plot(r[outside], observed[outside], "o", color=VERMILION, ms=3.2, label="outside")
     if curve.function in _DISTANCES:
         axes.set_xlabel(f"distance to the {_DISTANCES[curve.function]} (mm)")
         axes.set_ylabel("share within")
         axes.set_ylim(-0.02, 1.02)
     else:
         axes.set_xlabel("r (mm)")
-        axes.set_ylabel("L(r) − r (mm)" if curve.function == "L" else f"{curve.function}(r)")
-    # In a distance distribution the lower right is free, in L(r) - r the corner that is far from
-    # the curve is not known before.
-    place = "lower right" if curve.function in {*_DISTANCES, "G"} else "best"
-    axes.legend(loc=place, fontsize=7.5, frameon=False, handlelength=1.6, labelspacing=0.25)
+        axes.set_ylabel(_LABELS.get(curve.function, f"{curve.function}(r)"))
+    if with_legend:
+        # In a distance distribution the lower right is free, in L(r) - r the corner that is far
+        # from the curve is not known before.
+        place = "lower right" if curve.function in {*_DISTANCES, "G"} else "best"
+        axes.legend(loc=place, fontsize=7.5, frameon=False, handlelength=1.6, labelspacing=0.25)
+
+
+def _for_the_eye(curve: Curve) -> tuple[FloatArray, ...]:
+    """Give a curve as one can judge it: L(r) less r, K(r) over its expectation."""
+    values = (curve.observed, curve.expected, curve.low, curve.high)
+    if curve.function == "L":
+        # L(r) of a random pattern is r itself.
+        return curve.r_mm, *(value - curve.r_mm for value in values)
+    if curve.function == "K":
+        known = curve.expected > 0
+        below = np.where(known, curve.expected, 1.0)
+        return curve.r_mm, *(np.where(known, value / below, np.nan) for value in values)
+    return curve.r_mm, *values
 
 
 def plot_sizes(nodules: Nodules, size: SizeSummary) -> Figure:
@@ -109,7 +131,7 @@ def plot_sizes(nodules: Nodules, size: SizeSummary) -> Figure:
     matplotlib.figure.Figure
         One panel; empty axes where nothing was measured.
     """
-    figure, (axes,) = _panels(1)
+    figure, (axes,) = make_panels(1)
     known = np.isfinite(nodules.diameter_mm)
     diameter, micro = nodules.diameter_mm[known], nodules.micronodule[known]
     axes.set_xlabel("diameter (mm)")
@@ -117,9 +139,10 @@ def plot_sizes(nodules: Nodules, size: SizeSummary) -> Figure:
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     if not len(diameter):
         return figure
-    edges = _size_edges(diameter)
-    small, _ = np.histogram(diameter[micro], edges)
-    large, _ = np.histogram(diameter[~micro], edges)
+    edges, beyond = _size_edges(diameter)
+    shown = np.minimum(diameter, edges[-1])
+    small, _ = np.histogram(shown[micro], edges)
+    large, _ = np.histogram(shown[~micro], edges)
     bars: dict[str, Any] = {
         "width": np.diff(edges),
         "align": "edge",
@@ -131,19 +154,23 @@ def plot_sizes(nodules: Nodules, size: SizeSummary) -> Figure:
     _draw_size_error(axes, diameter, nodules.diameter_se_mm[known], size, edges)
     # A curve of small errors towers over the bars; they are what the picture is about.
     axes.set_ylim(0, min(axes.get_ylim()[1], 1.5 * (small + large).max()))
+    if beyond:
+        axes.set_xlabel(f"diameter (mm); last bar: {beyond} larger")
     axes.legend(loc="upper right", fontsize=7.5, frameon=False, handlelength=1.6)
     return figure
 
 
-def _size_edges(diameter_mm: FloatArray) -> FloatArray:
-    """Give bins of 0.1 mm or, where few nodules or long tails ask for it, wider ones."""
-    low, high = diameter_mm.min(), diameter_mm.max()
-    quartiles = np.percentile(diameter_mm, [25, 75])
-    width = max(0.1, 2 * (quartiles[1] - quartiles[0]) / len(diameter_mm) ** (1 / 3))
+def _size_edges(diameter_mm: FloatArray) -> tuple[FloatArray, int]:
+    """Give bins of 0.1 mm or, where few nodules ask for it, wider ones, and how many lie beyond."""
+    first, third = np.percentile(diameter_mm, [25, 75])
+    width = max(0.1, 2 * (third - first) / len(diameter_mm) ** (1 / 3))
+    # A vessel that passed for a nodule of 16 mm must not press all others into one bar.
+    reach = max(third + _TAIL * (third - first), 1.5 * third)
+    low, high = diameter_mm.min(), min(diameter_mm.max(), reach)
     width = max(width, (high - low) / 60)
-    first = np.floor(low / width) * width
-    edges: FloatArray = first + width * np.arange(np.ceil((high - first) / width) + 2)
-    return edges
+    start = np.floor(low / width) * width
+    edges: FloatArray = start + width * np.arange(np.ceil((high - start) / width) + 2)
+    return edges, int(np.count_nonzero(diameter_mm > edges[-1]))
 
 
 def _draw_size_error(
@@ -175,7 +202,7 @@ def plot_sensitivity(calibration: Calibration) -> Figure:
     matplotlib.figure.Figure
         One panel; empty axes where nothing was injected.
     """
-    figure, (axes,) = _panels(1)
+    figure, (axes,) = make_panels(1)
     regions = list(dict.fromkeys(item.region for item in calibration.sensitivity))
     styles = iter(_REGION_STYLES * (len(regions) // len(_REGION_STYLES) + 1))
     for region in sorted(regions, key=lambda name: name != "all"):
@@ -219,7 +246,7 @@ def plot_size_error(calibration: Calibration) -> Figure:
     matplotlib.figure.Figure
         One panel; empty axes where nothing was injected.
     """
-    figure, (axes,) = _panels(1)
+    figure, (axes,) = make_panels(1)
     bias, spread = dict(calibration.size_bias_mm), dict(calibration.size_sd_mm)
     diameter = np.array(sorted(set(bias) & set(spread)))
     error = np.array([bias[d] for d in diameter])
@@ -232,156 +259,3 @@ def plot_size_error(calibration: Calibration) -> Figure:
     axes.set_xlabel("true diameter (mm)")
     axes.set_ylabel("measured − true (mm)")
     return figure
-
-
-def plot_coronal_nodules(analysis: Analysis, settings: ReportSettings) -> Figure:
-    """Draw every nodule over the lungs as seen from the front.
-
-    Parameters
-    ----------
-    analysis : Analysis
-        One case.
-    settings : ReportSettings
-        The border round the lungs.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Depth of the lungs in grey, a dot a nodule; the patient's right at the left.
-    """
-    depth_mm, x_mm, z_mm, extent = _front_view(analysis, settings)
-    figure, axes = _picture(extent)
-    top = max(float(depth_mm.max()), 1.0)
-    axes.imshow(depth_mm, cmap="gray", extent=extent, origin="lower", vmin=0, vmax=1.8 * top)
-    size = 13.0 if len(x_mm) < 800 else 6.0
-    axes.scatter(x_mm, z_mm, s=size, c="#ffb000", alpha=0.85, edgecolors="black", linewidths=0.4)
-    axes.set_xlim(extent[:2])
-    axes.set_ylim(extent[2:])
-    middle = extent[1] / 2
-    rule = figure.add_axes((0.015, 0.0, 0.97, _STRIP))
-    rule.set_axis_off()
-    rule.set(xlim=extent[:2], ylim=(0, 1))
-    rule.plot([middle - 25, middle + 25], [0.62, 0.62], color="white", lw=2, solid_capstyle="butt")
-    rule.text(middle, 0.45, "50 mm", color="white", fontsize=8, ha="center", va="top")
-    return figure
-
-
-def plot_coronal_density(analysis: Analysis, settings: ReportSettings) -> Figure:
-    """Draw the smoothed number of nodules per litre of evaluable lung, as seen from the front.
-
-    Parameters
-    ----------
-    analysis : Analysis
-        One case.
-    settings : ReportSettings
-        The border round the lungs and the smoothing.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A map with its scale; the patient's right at the left.
-    """
-    depth_mm, x_mm, z_mm, extent = _front_view(analysis, settings)
-    n_z, n_x = depth_mm.shape
-    ranges = [extent[2:], extent[:2]]
-    counts, _, _ = np.histogram2d(z_mm, x_mm, bins=(n_z, n_x), range=ranges)
-    sigma = settings.smooth_mm / _MAP_MM
-    litres = ndimage.gaussian_filter(depth_mm.astype(float), sigma) * _MAP_MM**2 * 1e-6
-    smooth = ndimage.gaussian_filter(counts, sigma)
-    least = _MAP_LEAST_DEPTH * float(np.median(depth_mm[depth_mm > 0])) if depth_mm.any() else 1.0
-    shown = depth_mm > least
-    per_l = np.full(depth_mm.shape, np.nan)
-    np.divide(smooth, litres, out=per_l, where=shown & (litres > 0))
-    figure, axes = _picture(extent)
-    # Where lung is thin a single nodule makes a peak: it should not set the scale.
-    top = max(float(np.nanpercentile(per_l, 98)), 1e-3) if shown.any() else 1.0
-    image = axes.imshow(per_l, cmap="cividis", extent=extent, origin="lower", vmin=0, vmax=top)
-    strip = figure.add_axes((0.22, 0.62 * _STRIP, 0.56, 0.16 * _STRIP))
-    bar = figure.colorbar(image, cax=strip, orientation="horizontal")
-    bar.locator = MaxNLocator(4)
-    bar.ax.tick_params(colors="white", labelsize=8, length=2, pad=2)
-    bar.outline.set_visible(False)
-    figure.text(0.2, 0.7 * _STRIP, "per litre", color="white", fontsize=8, ha="right", va="center")
-    return figure
-
-
-def _front_view(
-    analysis: Analysis, settings: ReportSettings
-) -> tuple[FloatArray, FloatArray, FloatArray, tuple[float, float, float, float]]:
-    """Give the depth of evaluable lung (z, x), the nodules' x and z, and the extent, in mm."""
-    frame = frame_lungs(analysis, settings)
-    spacing = frame.spacing_mm
-    inside = analysis.anatomy.evaluable_labels[frame.box]
-    depth = np.count_nonzero(inside, axis=1).astype(np.float32) * np.float32(spacing[1])
-    extent = (0.0, float(depth.shape[1] * spacing[2]), 0.0, float(depth.shape[0] * spacing[0]))
-    n_z, n_x = max(round(extent[3] / _MAP_MM), 1), max(round(extent[1] / _MAP_MM), 1)
-    zoomed = ndimage.zoom(depth, (n_z / depth.shape[0], n_x / depth.shape[1]), order=1)
-    at_mm = (frame.index_zyx + 0.5) * spacing
-    return np.maximum(zoomed, 0), at_mm[:, 2], at_mm[:, 0], extent
-
-
-def _panels(n: int) -> tuple[Figure, list[Axes]]:
-    """Make a row of plain panels on no background, for pages that are light or dark."""
-    figure = Figure(figsize=(_PANEL_INCH[0] * n, _PANEL_INCH[1]), dpi=_DPI)
-    figure.patch.set_alpha(0)
-    panels = []
-    width, height = 1 / n, 0.78 if n == 1 else 0.715
-    for place in range(n):
-        axes = figure.add_axes((place * width + 0.155 * width, 0.185, 0.815 * width, height))
-        axes.patch.set_alpha(0)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(GREY)
-        axes.tick_params(labelsize=8, length=3, color=GREY, labelcolor=INK)
-        axes.xaxis.label.set(fontsize=9, color=INK)
-        axes.yaxis.label.set(fontsize=9, color=INK)
-        panels.append(axes)
-    return figure, panels
-
-
-def _picture(extent: tuple[float, float, float, float]) -> tuple[Figure, Axes]:
-    """Make one black panel for an image of this extent, with the sides of the patient named."""
-    ratio = float(np.clip(extent[3] / extent[1], 0.4, 1.6))
-    inches = (_PANEL_INCH[0], _PANEL_INCH[0] * 0.97 * ratio / (1 - _STRIP))
-    figure = Figure(figsize=inches, dpi=_DPI)
-    figure.patch.set_facecolor("black")
-    axes = figure.add_axes((0.015, _STRIP, 0.97, 1 - _STRIP))
-    axes.set_axis_off()
-    for place, side in ((0.01, "R"), (0.99, "L")):
-        axes.text(
-            place,
-            0.99,
-            side,
-            color="white",
-            fontsize=9,
-            va="top",
-            ha="left" if side == "R" else "right",
-            transform=axes.transAxes,
-        )
-    return figure, axes
-
-
-def figure_uri(figure: Figure, *, photo: bool = False) -> str:
-    """Render a figure into a data URI.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        Any figure.
-    photo : bool
-        Whether it is rather an image than lines and words, which bear no loss.
-
-    Returns
-    -------
-    str
-        `data:image/webp;base64,...`, without metadata.
-    """
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    packed = io.BytesIO()
-    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba()))
-    if photo:
-        pixels.convert("RGB").save(packed, "WEBP", quality=_PHOTO_QUALITY, method=3)
-    else:
-        # Half the size of matplotlib's PNG, for the same pixels.
-        pixels.save(packed, "WEBP", lossless=True, quality=20, method=1)
-    return data_uri(packed.getvalue(), "image/webp")

@@ -7,11 +7,13 @@ from typing import Any
 
 from miliary import __version__
 from miliary.analysis import Analysis
+from miliary.analysis.summary import describe_density
 from miliary.findings import Curve
-from miliary.report import figures, slabs, views
+from miliary.report import figures, maps, slabs, tables, views
+from miliary.report.panels import figure_uri
 from miliary.report.slabs import Frame, Slab
 from miliary.report.templating import content_security_policy, environment
-from miliary.report.words import describe_curve, headline, interval, number, short
+from miliary.report.words import describe_curve, headline, interval, number, short, with_unit
 
 _DISTANCES = ("pleura", "vessel", "fissure")
 _DISTANCE_TITLES = {
@@ -19,8 +21,8 @@ _DISTANCE_TITLES = {
     "vessel": "Distance to vessels",
     "fissure": "Distance to fissures",
 }
-_PLACEMENT = ("L", "G")
-_PLACEMENT_TITLES = {"L": "Pairs, L(r) − r", "G": "Nearest neighbours, G(r)"}
+#: The functions of the small panels; the mark correlation stands with the sizes.
+_FUNCTIONS = ("K", "g", "G", "F", "J")
 _LUNGS = {"both": "both lungs", "right": "right lung", "left": "left lung"}
 #: What the pictures may take together before they are packed again, smaller: a page is at most
 #: 3 MB, its figures and text take up to 1 MB of it with 3,000 nodules.
@@ -60,18 +62,24 @@ def render_report(analysis: Analysis, provenance: Mapping[str, object]) -> str:
         coronal=_coronal(analysis, frame),
         distances=[_distance(analysis, structure) for structure in _DISTANCES],
         placement=_placement(analysis),
+        functions=_functions(analysis),
         sizes=_sizes(analysis),
         size=analysis.size,
         spatial=analysis.spatial,
-        zones=views.ordered_zones(analysis.spatial.zones),
-        shares=[(share, views.ratio_bar(share)) for share in analysis.spatial.shares],
+        likeness=_likeness(analysis),
+        zones=tables.region_rows(analysis.spatial.zones),
+        lobes=tables.region_rows(analysis.spatial.lobes),
+        shares=tables.share_rows(analysis.spatial.shares),
+        preferences=tables.preference_rows(analysis.spatial.preferences),
         calibration=analysis.calibration,
         calibration_pictures=_calibration(analysis),
         notes=views.all_notes(analysis),
-        lungs=analysis.anatomy.lungs,
-        acquisition=views.acquisition_rows(analysis),
-        parameters=views.parameter_rows(analysis.config),
-        provenance=views.flat_rows(provenance),
+        anatomy=_anatomy(analysis),
+        lungs=tables.lung_rows(analysis),
+        fissures=tables.fissure_rows(analysis),
+        acquisition=tables.acquisition_rows(analysis),
+        parameters=tables.parameter_rows(analysis.config),
+        provenance=tables.flat_rows(provenance),
         seconds=analysis.seconds,
         seed=analysis.seed,
     )
@@ -122,9 +130,7 @@ def _slab_view(
 
 def _coronal(analysis: Analysis, frame: Frame) -> dict[str, Any]:
     settings = analysis.config.report
-    filled = (analysis.anatomy.lung_labels[frame.box] > 0).sum(axis=(0, 2))
-    # The slab with most lung shows most of it; the middle where there is none.
-    middle = float(filled.argmax()) if filled.any() else len(filled) / 2
+    middle = slabs.fullest_level(frame, analysis.anatomy.lung_labels)
     slab = slabs.make_slab(frame, 1, middle, settings)
     uri = slabs.webp_uri(slab.pixels, settings.picture_quality)
     return {
@@ -137,19 +143,33 @@ def _coronal_pictures(analysis: Analysis) -> list[views.Picture]:
     settings, n = analysis.config.report, len(analysis.accepted)
     return [
         views.Picture(
-            figures.figure_uri(figures.plot_coronal_nodules(analysis, settings), photo=True),
+            figure_uri(maps.plot_coronal_nodules(analysis, settings), photo=True),
             "All nodules",
             "Seen from the front; the grey is depth of evaluable lung, the bar 50 mm.",
             f"The lungs from the front with a dot for each of {n} nodules.",
         ),
         views.Picture(
-            figures.figure_uri(figures.plot_coronal_density(analysis, settings), photo=True),
+            figure_uri(maps.plot_coronal_density(analysis, settings), photo=True),
             "Nodules per litre",
-            f"Smoothed over {short(settings.smooth_mm)} mm, through the whole depth.",
+            _density_caption(analysis),
             "Map of the number of nodules per litre of lung, from the front; "
-            "the table of zones holds the same by numbers.",
+            "the tables of zones and lobes hold the same by numbers.",
         ),
     ]
+
+
+def _density_caption(analysis: Analysis) -> str:
+    density = describe_density(analysis.spatial.density, analysis.anatomy)
+    if density is None:
+        return "Not assessable in this scan."
+    words = (
+        f"Smoothed over {short(density['sigma_mm'])} mm, averaged from front to back. In nine "
+        f"tenths of the lung {interval(density['low_per_l'], density['high_per_l'])} a litre"
+    )
+    if density["peak"] is None:
+        return f"{words}."
+    peak, error = density["peak"]["per_l"], density["peak"]["error_per_l"]
+    return f"{words}; most at one place {number(peak)} ± {number(error)}."
 
 
 def _distance(analysis: Analysis, structure: str) -> views.Picture:
@@ -163,17 +183,49 @@ def _distance(analysis: Analysis, structure: str) -> views.Picture:
 
 
 def _placement(analysis: Analysis) -> list[views.Picture]:
-    found = views.chosen_curves(analysis.spatial.curves, _PLACEMENT)
     return [
-        _curve_picture(
-            curve, f"{_PLACEMENT_TITLES[curve.function]}: {_LUNGS.get(curve.lung, curve.lung)}"
-        )
+        _curve_picture(curve, f"Pairs, L(r) − r: {_LUNGS.get(curve.lung, curve.lung)}")
+        for curve in views.chosen_curves(analysis.spatial.curves, ["L"])
+    ]
+
+
+def _functions(analysis: Analysis) -> list[views.Picture]:
+    """The other summary functions of the lungs together, or of the one there is."""
+    found = views.chosen_curves(analysis.spatial.curves, _FUNCTIONS)
+    return [
+        _curve_picture(curve, f"{curve.function}(r)")
         for curve in found
+        if curve.lung == found[0].lung
+    ]
+
+
+def _likeness(analysis: Analysis) -> views.Picture | None:
+    found = views.chosen_curves(analysis.spatial.curves, ["kmm"])
+    title = "Sizes of near nodules, compared with chance"
+    return _curve_picture(found[0], title) if found else None
+
+
+def _anatomy(analysis: Analysis) -> list[views.Picture]:
+    if not analysis.anatomy.lungs:
+        return []
+    lungs = "; ".join(
+        f"{lung.side} lung {with_unit(lung.volume_ml, 'ml')} aerated, "
+        f"{with_unit(lung.evaluable_ml, 'ml')} evaluable"
+        for lung in analysis.anatomy.lungs
+    )
+    return [
+        views.Picture(
+            figure_uri(maps.plot_anatomy(analysis, analysis.config.report, [plane]), photo=True),
+            f"What was taken for what, {plane}",
+            f"The {plane} slice with most lung. Lobes, where known, are tinted and named.",
+            f"Outlines of lungs, lobes and fissures on a {plane} slice: {lungs}.",
+        )
+        for plane in ("coronal", "axial")
     ]
 
 
 def _curve_picture(curve: Curve, title: str) -> views.Picture:
-    uri = figures.figure_uri(figures.plot_curves([curve]))
+    uri = figure_uri(figures.plot_curves([curve]))
     return views.Picture(uri, title, describe_curve(curve), views.curve_alt(curve))
 
 
@@ -182,7 +234,7 @@ def _sizes(analysis: Analysis) -> views.Picture | None:
         return None
     size = analysis.size
     return views.Picture(
-        figures.figure_uri(figures.plot_sizes(analysis.accepted, size)),
+        figure_uri(figures.plot_sizes(analysis.accepted, size)),
         "Diameters",
         "The curve is what nodules of one size would show through measurement error alone.",
         f"Histogram of {size.n} diameters: median {number(size.median_mm)} mm, middle half "
@@ -196,7 +248,7 @@ def _calibration(analysis: Analysis) -> list[views.Picture]:
         return []
     pictures = [
         views.Picture(
-            figures.figure_uri(figures.plot_sensitivity(calibration)),
+            figure_uri(figures.plot_sensitivity(calibration)),
             "Share found",
             f"Of {number(calibration.injected)} simulated nodules put into this very scan.",
             "Share of simulated nodules found, by diameter and region; the table below holds "
@@ -206,7 +258,7 @@ def _calibration(analysis: Analysis) -> list[views.Picture]:
     if calibration.size_bias_mm and calibration.size_sd_mm:
         pictures.append(
             views.Picture(
-                figures.figure_uri(figures.plot_size_error(calibration)),
+                figure_uri(figures.plot_size_error(calibration)),
                 "Error of diameter",
                 "Median error; bars are one robust standard deviation.",
                 "Measured minus true diameter of simulated nodules, by diameter.",

@@ -156,6 +156,25 @@ def key_levels(frame: Frame, slabs: list[Slab], lung_labels: LabelArray, n: int)
     return sorted({int(np.abs(middles_mm - depth).argmin()) for depth in depths_mm})
 
 
+def fullest_level(frame: Frame, lung_labels: LabelArray) -> float:
+    """Find the coronal level with most lung, which shows most of it.
+
+    Parameters
+    ----------
+    frame : Frame
+        The scan, cropped to the lungs.
+    lung_labels : (z, y, x) uint8
+        Lungs on the grid of the anatomy.
+
+    Returns
+    -------
+    float
+        Index along y; the middle where there is no lung.
+    """
+    filled = np.count_nonzero(lung_labels[frame.box], axis=(0, 2))
+    return float(filled.argmax()) if filled.any() else len(filled) / 2
+
+
 def make_slab(frame: Frame, axis: int, middle: float, settings: ReportSettings) -> Slab:
     """Project the brightest voxels of one slab and ring its nodules.
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from miliary.analysis import Analysis
-from miliary.config import Config
-from miliary.findings import Criterion, Curve, Sensitivity, Share, ZoneDensity
+from miliary.findings import Criterion, Curve, Sensitivity
 from miliary.report.words import (
     describe_curve,
     interval,
@@ -19,13 +17,19 @@ from miliary.report.words import (
     percent,
     ratio,
     short,
+    with_unit,
 )
-from miliary.report.words import text as plain
 
-#: Ratios that the ends of the ratio plot stand for: four times fewer, four times more.
-_RATIO_REACH = 4.0
+_FUNCTIONS = {
+    "K": "pair function K(r)",
+    "L": "L(r) minus r",
+    "g": "pair correlation g(r)",
+    "G": "nearest-neighbour function G(r)",
+    "F": "empty-space function F(r)",
+    "J": "J(r)",
+    "kmm": "mark correlation of the sizes",
+}
 _LUNG_ORDER = {"both": 0, "right": 1, "left": 2}
-_ZONE_ORDER = {"upper": 0, "middle": 1, "lower": 2}
 #: Diameter for which the sensitivity is named first: the limit of a micronodule.
 _NAMED_MM = 2.0
 
@@ -63,21 +67,6 @@ class Picture:
     alt: str
 
 
-@dataclass(frozen=True)
-class Bar:
-    """A ratio with its interval, as places on a logarithmic scale from 0 to 100.
-
-    Parameters
-    ----------
-    at, low, high : float
-        Places; 50 is a ratio of 1.
-    """
-
-    at: float
-    low: float
-    high: float
-
-
 def key_facts(analysis: Analysis) -> list[Fact]:
     """Choose the numbers that a reader wants first.
 
@@ -100,7 +89,7 @@ def key_facts(analysis: Analysis) -> list[Fact]:
     return [
         Fact("Nodules", number(n), f"in {number(litres, 2)} L of evaluable lung"),
         Fact("Per litre", number(n / litres if litres else None), "as found, not corrected"),
-        Fact("Median diameter", _unit(size.median_mm, "mm"), quartiles),
+        Fact("Median diameter", with_unit(size.median_mm, "mm"), quartiles),
         Fact("Spread of size (CV)", percent(size.cv_corrected), _ends(spread)),
         Fact(
             "Random placement",
@@ -117,10 +106,6 @@ def key_facts(analysis: Analysis) -> list[Fact]:
 
 def _known(value: float | None, words: str) -> str:
     return words if is_known(value) else "not assessable"
-
-
-def _unit(value: float | None, unit: str) -> str:
-    return f"{number(value)} {unit}" if is_known(value) else "–"
 
 
 def _ends(words: str) -> str:
@@ -173,56 +158,6 @@ def summarise_criteria(criteria: Sequence[Criterion]) -> str:
     return "; ".join(parts) + "."
 
 
-def ratio_bar(share: Share) -> Bar | None:
-    """Place a ratio and its interval on the ratio plot.
-
-    Parameters
-    ----------
-    share : Share
-        Observed beside expected.
-
-    Returns
-    -------
-    Bar or None
-        Clipped to the scale; None where there is no ratio.
-    """
-    if not is_known(share.ratio) or share.ratio is None:
-        return None
-    low = share.low if is_known(share.low) else share.ratio
-    high = share.high if is_known(share.high) else share.ratio
-    return Bar(_ratio_place(share.ratio), _ratio_place(low), _ratio_place(high))
-
-
-def _ratio_place(ratio: float | None) -> float:
-    if not ratio or ratio <= 0:
-        return 0.0
-    place = 50 * (1 + math.log(ratio) / math.log(_RATIO_REACH))
-    return round(min(max(place, 0.0), 100.0), 1)
-
-
-def ordered_zones(zones: Sequence[ZoneDensity]) -> list[tuple[ZoneDensity, float]]:
-    """Order zones by lung and height, each with the length of its bar.
-
-    Parameters
-    ----------
-    zones : sequence of ZoneDensity
-        Any order.
-
-    Returns
-    -------
-    list of (ZoneDensity, float)
-        Length from 0 to 100 of the densest zone.
-    """
-    top = max((zone.per_l or 0 for zone in zones if is_known(zone.per_l)), default=0)
-    ordered = sorted(
-        zones, key=lambda zone: (_LUNG_ORDER.get(zone.lung, 9), _ZONE_ORDER.get(zone.zone, 9))
-    )
-    return [
-        (zone, round(100 * (zone.per_l or 0) / top, 1) if top and is_known(zone.per_l) else 0.0)
-        for zone in ordered
-    ]
-
-
 def chosen_curves(curves: Sequence[Curve], functions: Sequence[str]) -> list[Curve]:
     """Find the curves of some functions, the two lungs together before each alone.
 
@@ -261,9 +196,7 @@ def curve_alt(curve: Curve) -> str:
         A sentence or two.
     """
     lung = {"both": "both lungs"}.get(curve.lung, f"{curve.lung} lung")
-    name = {"L": "L(r) minus r", "G": "nearest-neighbour function G(r)"}.get(
-        curve.function, f"distances to {curve.function}"
-    )
+    name = _FUNCTIONS.get(curve.function, f"distances to {curve.function}")
     return f"{name}, {lung}: observed curve, expected curve and envelope. {describe_curve(curve)}"
 
 
@@ -289,90 +222,3 @@ def all_notes(analysis: Analysis) -> list[str]:
         analysis.spatial.notes,
     ]
     return list(dict.fromkeys(note for group in groups for note in group if note))
-
-
-def acquisition_rows(analysis: Analysis) -> list[tuple[str, str]]:
-    """List how the scan was made, and how good it is.
-
-    Parameters
-    ----------
-    analysis : Analysis
-        One case.
-
-    Returns
-    -------
-    list of (name, value)
-        Technical facts only; dashes where the headers are silent.
-    """
-    made, quality, geometry = (
-        analysis.volume.acquisition,
-        analysis.quality,
-        analysis.volume.geometry,
-    )
-    blur = " × ".join(number(width, 3) for width in quality.psf_fwhm_mm)
-    origin = "measured in this scan" if quality.psf_estimated else "configured, not measured"
-    spacing = " × ".join(number(step, 3) for step in geometry.spacing_mm)
-    return [
-        ("Voxels (z, y, x)", " × ".join(str(n) for n in geometry.shape)),
-        ("Spacing (z, y, x)", f"{spacing} mm"),
-        ("Slice thickness", _unit(made.slice_thickness_mm, "mm")),
-        ("Kernel", plain(made.kernel)),
-        ("Scanner", " ".join(filter(None, (made.manufacturer, made.model))) or "–"),
-        ("Tube voltage", _unit(made.kvp, "kV")),
-        ("Exposure", _unit(made.exposure_mas, "mAs")),
-        ("Contrast agent", plain(made.contrast_agent)),
-        ("Noise in the lungs", _unit(quality.noise_hu, "HU")),
-        ("Point spread, full width at half maximum (z, y, x)", f"{blur} mm, {origin}"),
-    ]
-
-
-def parameter_rows(config: Config) -> list[tuple[str, str, str, str]]:
-    """List every setting with its value and meaning.
-
-    Parameters
-    ----------
-    config : Config
-        What the analysis was made with.
-
-    Returns
-    -------
-    list of (name, value, unit, meaning)
-        In the order of the sections.
-    """
-    return [
-        (
-            f"{section.name}.{item.name}",
-            plain(getattr(getattr(config, section.name), item.name)),
-            str(item.metadata.get("unit", "")),
-            str(item.metadata.get("doc", "")),
-        )
-        for section in fields(config)
-        for item in fields(getattr(config, section.name))
-    ]
-
-
-def flat_rows(facts: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:
-    """Lay a nested mapping out as rows.
-
-    Parameters
-    ----------
-    facts : mapping
-        Values may be mappings, sequences, numbers, text or None.
-    prefix : str
-        Put before every name.
-
-    Returns
-    -------
-    list of (name, value)
-        Nested names joined by dots.
-    """
-    rows = []
-    for key, value in facts.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            rows += flat_rows(value, f"{name}.")
-        elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
-            rows += flat_rows({str(i): item for i, item in enumerate(value, 1)}, f"{name}.")
-        else:
-            rows.append((name, plain(value)))
-    return rows

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from miliary.arrays import BoolArray
+from miliary.analysis.summary import outside_envelope
 from miliary.findings import Curve
 
 DASH = "–"
@@ -171,6 +170,24 @@ def interval(low: Any, high: Any, write: Callable[[Any], str] = number) -> str:
     return f"{write(low)} to {write(high)}"
 
 
+def with_unit(value: Any, unit: str) -> str:
+    """Write a number with its unit.
+
+    Parameters
+    ----------
+    value : float or None
+        Any number.
+    unit : str
+        Its unit.
+
+    Returns
+    -------
+    str
+        A dash alone where the number is not known.
+    """
+    return f"{number(value)} {unit}" if is_known(value) else DASH
+
+
 def text(value: Any) -> str:
     """Write any value of a table of parameters or provenance.
 
@@ -245,15 +262,13 @@ def describe_curve(curve: Curve) -> str:
         One sentence.
     """
     above, below = _MEANINGS.get(curve.function, ("more than expected", "less than expected"))
-    with np.errstate(invalid="ignore"):
-        over = _runs(curve.observed > curve.high)
-        under = _runs(curve.observed < curve.low)
+    over, under = outside_envelope(curve)
     if not np.isfinite(curve.observed).any():
         return f"{UNKNOWN.capitalize()}."
     if not (np.isfinite(curve.low) & np.isfinite(curve.high)).any():
         return "No envelope."
     parts = [
-        f"{meaning} ({side} the envelope at {_places(curve, runs)})"
+        f"{meaning} ({side} the envelope at {_places(runs)})"
         for meaning, side, runs in ((above, "above", over), (below, "below", under))
         if runs
     ]
@@ -263,19 +278,8 @@ def describe_curve(curve: Curve) -> str:
     return sentence[0].upper() + sentence[1:] + "."
 
 
-def _runs(outside: BoolArray) -> list[tuple[int, int]]:
-    """Give first and last index of each run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], outside, [False]]).astype(np.int8)))
-    return [(int(a), int(b) - 1) for a, b in list(pairwise(edges))[::2]]
-
-
-def _places(curve: Curve, runs: list[tuple[int, int]]) -> str:
-    """Name the widest three runs in mm."""
+def _places(runs: list[list[float]]) -> str:
+    """Name the widest three ranges in mm."""
     widest = sorted(sorted(runs, key=lambda run: run[0] - run[1])[:3])
-    places = [
-        number(curve.r_mm[a], 2)
-        if a == b
-        else f"{number(curve.r_mm[a], 2)} to {number(curve.r_mm[b], 2)}"
-        for a, b in widest
-    ]
+    places = [number(a, 2) if a == b else f"{number(a, 2)} to {number(b, 2)}" for a, b in widest]
     return ", ".join(places) + " mm"

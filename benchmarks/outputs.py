@@ -1,0 +1,126 @@
+"""How long it takes to write the results of a case of 512 x 512 x 400 voxels, file by file.
+
+The case is that of sample_data, analysed, then blown up to this size with as many nodules as
+asked for: what matters here is how much there is to write. Run: scripts/bench outputs [NODULES]
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+import miliary
+from miliary import case_files, case_folder
+from miliary.analysis import Analysis
+from miliary.config.reading import ReadSettings
+from miliary.geometry import Geometry
+from miliary.io.series import find_inputs
+from miliary.io.write_dicom import write_series
+
+SHAPE, SPACING_MM = (400, 512, 512), (0.75, 0.68, 0.68)
+SAMPLE = Path(__file__).parents[1] / "sample_data" / "dicom"
+PARTS = (
+    (case_folder, "draw_nodules"),
+    (case_folder, "write_mask"),
+    (case_folder, "render_report"),
+    (case_folder, "render_thumbnail"),
+    (case_folder, "write_json"),
+    (case_folder, "write_csv"),
+    (case_folder, "write_markups"),
+    (case_files, "write_segmentation"),
+    (case_files, "write_structured_report"),
+)
+
+
+def blown_up(analysis: Analysis, n: int) -> Analysis:
+    """Give the same case with more and smaller voxels, and with more nodules."""
+    anatomy, volume = analysis.anatomy, analysis.volume
+    geometry = Geometry.aligned(SHAPE, SPACING_MM, (-170.0, -170.0, -300.0))
+    # The lungs fill most of the slices, as in a patient.
+    small = np.array(anatomy.geometry.shape)
+    size = np.minimum(np.round(small * 1.9), np.array(SHAPE) * [0.95, 0.7, 0.85]).astype(int)
+    first = (np.array(SHAPE) - size) // 2
+    box = tuple(slice(int(a), int(a + n)) for a, n in zip(first, size, strict=True))
+
+    def grow(image: Any, order: int = 0) -> Any:
+        return ndimage.zoom(image, size / small, order=order)
+
+    images = {
+        item.name: grow(getattr(anatomy, item.name))
+        for item in fields(anatomy)
+        if isinstance(getattr(anatomy, item.name), np.ndarray)
+    }
+    hu = np.full(SHAPE, -1024, np.int16)
+    hu[box] = grow(volume.hu[anatomy.box], 1)
+    rng = np.random.default_rng(1)
+    hu[box] += rng.normal(0, 30, hu[box].shape).astype(np.int16)
+    grown = replace(anatomy, box=box, geometry=geometry.crop(box), **images)
+    inside = np.argwhere(grown.evaluable_labels > 0)
+    nodules = analysis.nodules.take(np.arange(n) % len(analysis.nodules))
+    points = grown.geometry.to_world(inside[rng.integers(0, len(inside), n)])
+    return replace(
+        analysis,
+        volume=replace(volume, hu=hu, geometry=geometry),
+        anatomy=grown,
+        nodules=replace(nodules, points_mm=points, score=rng.uniform(0.85, 1, n)),
+    )
+
+
+@contextlib.contextmanager
+def timed(spent: dict[str, float]) -> Iterator[None]:
+    """Add up the wall time of each part."""
+    before = [getattr(module, name) for module, name in PARTS]
+    for (module, name), part in zip(PARTS, before, strict=True):
+
+        def wrapped(*args: Any, _part: Any = part, _name: str = name, **options: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return _part(*args, **options)
+            finally:
+                spent[_name] = spent.get(_name, 0.0) + time.perf_counter() - start
+
+        setattr(module, name, wrapped)
+    try:
+        yield
+    finally:
+        for (module, name), part in zip(PARTS, before, strict=True):
+            setattr(module, name, part)
+
+
+def main(n: int) -> None:
+    """Write one case twice; the second time libraries are loaded."""
+    analysis = blown_up(miliary.analyze(miliary.read(SAMPLE)), n)
+    with tempfile.TemporaryDirectory() as scratch:
+        write_series(Path(scratch) / "ct", analysis.volume, seed=1)
+        (info,) = find_inputs([Path(scratch) / "ct"], ReadSettings())
+        ready = os.environ.get("OUTPUTS_READY")
+        if ready:
+            # Whoever freezes the other processes for the measurement waits for this file.
+            Path(ready).touch()
+            time.sleep(5)
+        for turn in ("first", "second"):
+            spent: dict[str, float] = {}
+            folder = Path(scratch) / turn
+            start, used = time.perf_counter(), time.process_time()
+            with timed(spent):
+                case_folder.write_case(analysis, folder, series=info, dicom=True)
+            wall, cpu = time.perf_counter() - start, time.process_time() - used
+            print(f"{turn}: {wall:.1f} s wall, {cpu:.1f} s CPU, {n} nodules, {SHAPE}", flush=True)
+        for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
+            print(f"  {name:24s} {seconds:6.2f} s")
+        for path in sorted(folder.iterdir()):
+            print(f"  {path.name:24s} {path.stat().st_size / 1e6:8.2f} MB")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
