@@ -24,10 +24,10 @@ import edt
 import numpy as np
 from scipy import ndimage
 
-from miliary.anatomy import SIDES
+from miliary.anatomy import SIDES, Anatomy, RindMap
 from miliary.config.lungs import LungSettings
 from miliary.config.vessels import VesselSettings
-from miliary.lungs import build_anatomy, segment_lungs
+from miliary.lungs import LungMasks, build_anatomy, segment_lungs
 from miliary.phantom import Phantom, PhantomSpec, Tissue, make_phantom
 from miliary.vessels import find_vessels
 
@@ -43,6 +43,8 @@ ILLNESSES: tuple[dict[str, Any], ...] = (
 )
 #: A nodule whose surface is this near to a vessel lies on or beside it.
 BESIDE_MM = 1.0
+#: Walls are looked for this near to the air that was found.
+WALL_REACH_MM = 2.5
 
 
 def surface_mm(one: np.ndarray, two: np.ndarray, spacing: np.ndarray) -> float:
@@ -80,6 +82,59 @@ def lost_nodules(phantom: Phantom, box: Any, vessel: np.ndarray) -> tuple[int, i
     return int(beside.sum()), int(vessel[place][beside].sum())
 
 
+def true_rind_mm(phantom: Phantom, label: int, rind: RindMap) -> float:
+    """Mean of the true thickness at the points at which ours is given."""
+    geometry = phantom.volume.geometry
+    z, y, x = np.rint(geometry.to_index(rind.points_mm)).astype(int).T
+    step = tuple(map(float, geometry.spacing_mm))
+    whole, lung = (
+        edt.edt(labels == label, anisotropy=step, parallel=2)[z, y, x]
+        for labels in (phantom.hemithorax_labels, phantom.lung_labels)
+    )
+    return float((whole - lung).mean())
+
+
+def tell_airless(phantom: Phantom, label: int, masks: LungMasks, anatomy: Anatomy) -> str:
+    """Rind and consolidation of one side: ours, and the true ones."""
+    voxel_ml = phantom.volume.geometry.voxel_ml
+    chest = phantom.hemithorax_labels == label
+    told = []
+    for kind, name, tissue in (
+        (1, "rind", Tissue.RIND),
+        (2, "consolidation", Tissue.CONSOLIDATION),
+    ):
+        ours = (masks.hemithorax_labels == label) & (masks.airless_labels == kind)
+        true = chest & phantom.is_tissue(tissue)
+        ml, true_ml = (np.count_nonzero(mask) * voxel_ml for mask in (ours, true))
+        if ml or true_ml:
+            told.append(f"{name} {ml:.0f} of {true_ml:.0f} ml")
+    for rind in masks.rinds:
+        if SIDES[rind.side] == label:
+            mean_mm = anatomy.lung(rind.side).rind_mm
+            true_mm = true_rind_mm(phantom, label, rind)
+            told.append(f"thickness {mean_mm:.1f} of {true_mm:.1f} mm")
+    return "; ".join(told) or "no rind, no consolidation"
+
+
+def tell_tubes(phantom: Phantom, anatomy: Anatomy) -> str:
+    """How much of the true vessels, airways and walls is found, and how much of ours is right."""
+    box, step = anatomy.box, tuple(map(float, phantom.volume.geometry.spacing_mm))
+    inside = anatomy.inside_lung
+    near_air = edt.edt(~anatomy.airway_mask, anisotropy=step, parallel=2) <= WALL_REACH_MM
+    lumen, wall = (
+        phantom.is_tissue(tissue)[box] for tissue in (Tissue.AIRWAY_LUMEN, Tissue.AIRWAY_WALL)
+    )
+    pairs = {
+        "vessels": (anatomy.vessel_mask & inside, phantom.vessel_mask[box] & inside),
+        "airway lumen": (anatomy.airway_mask, lumen),
+        "walls beside it": (anatomy.airway_wall_mask & near_air, wall & near_air),
+    }
+    return ", ".join(
+        f"{name} {np.mean(ours[true]):.2f} found {np.mean(true[ours]):.2f} right"
+        for name, (ours, true) in pairs.items()
+    )
+
+
 def measure(seed: int, illness: dict[str, Any], grid: dict[str, Any]) -> tuple[int, int]:
     phantom = make_phantom(PhantomSpec.of(seed=seed, pattern="random", **{**grid, **illness}))
     volume = phantom.volume
@@ -90,25 +145,19 @@ def measure(seed: int, illness: dict[str, Any], grid: dict[str, Any]) -> tuple[i
     anatomy, rest_s = timed(lambda: build_anatomy(volume, masks, vessel, LungSettings()))
     name = ", ".join(f"{key} {value}" for key, value in illness.items()) or "no illness"
     print(f"seed {seed}: {name}")
-    voxel_ml = volume.geometry.voxel_ml
     found = np.zeros(volume.geometry.shape, np.uint8)
     place = np.zeros_like(found)
     found[masks.box], place[masks.box] = masks.lung_labels, masks.hemithorax_labels
     for side, label in SIDES.items():
         true, mask = phantom.lung_labels == label, found == label
         chest = phantom.hemithorax_labels == label
-        lung = anatomy.lung(side)
-        rind_ml = np.count_nonzero(chest & phantom.is_tissue(Tissue.RIND)) * voxel_ml
-        parts = [f"{part.reason} {part.ml:.0f} ml" for part in lung.excluded]
-        told = ", ".join(parts) or "nothing excluded"
-        rind = "" if lung.rind_mm is None else f"; thickness {lung.rind_mm:.1f} mm"
-        solid_ml = np.count_nonzero(chest & phantom.is_tissue(Tissue.CONSOLIDATION)) * voxel_ml
+        told = tell_airless(phantom, label, masks, anatomy)
         print(
             f"  {side:5s} Dice {dice(mask, true):.4f}, surface "
             f"{surface_mm(mask, true, volume.geometry.spacing_mm):.2f} mm, "
-            f"hemithorax Dice {dice(place == label, chest):.3f}; {told}{rind}"
-            f" (true rind {rind_ml:.0f} ml, consolidation {solid_ml:.0f} ml)"
+            f"hemithorax Dice {dice(place == label, chest):.3f}; {told}"
         )
+    print("  " + tell_tubes(phantom, anatomy))
     swapped = np.count_nonzero((found > 0) & (phantom.lung_labels > 0))
     swapped -= np.count_nonzero((found == phantom.lung_labels) & (found > 0))
     gas = np.count_nonzero((found > 0) & phantom.is_tissue(Tissue.BOWEL_GAS))
