@@ -7,26 +7,29 @@ Every seed has its own illness: none, encased left or right, a consolidated lobe
 and arms, expiration. Dice and mean distance of the surfaces for each aerated lung, hemithorax
 and rind against the truth, nodules at most 1 mm from a vessel whose centre the vessel mask
 takes, and seconds. `--times` measures one volume of 512 x 512 x 400 voxels instead, each step
-alone. Peers on such a volume, by the same machine and random weights: lungmask 5 to 6 min, the
-lobes of TotalSegmentator about 5 min.
+alone, beside what peers were measured or estimated to take on such a volume, on 2 cores under
+other load, with random weights.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
 import time
 from collections.abc import Callable
 from typing import Any
 
 import edt
 import numpy as np
+from fissures import Peak
 from scipy import ndimage
 
 from miliary.anatomy import SIDES, Anatomy, RindMap
+from miliary.config import Config
 from miliary.config.lungs import LungSettings
 from miliary.config.vessels import VesselSettings
+from miliary.fissures import find_fissures
+from miliary.kernels.distances import depth_inside, distance_to
 from miliary.lungs import LungMasks, build_anatomy, segment_lungs
 from miliary.phantom import Phantom, PhantomSpec, Tissue, make_phantom
 from miliary.vessels import find_vessels
@@ -41,6 +44,13 @@ ILLNESSES: tuple[dict[str, Any], ...] = (
     {"ground_glass_share": 0.3, "arms": True, "breath": 0.85},
     {"consolidated_lobe": "RUL", "noise_hu": 50.0},
 )
+#: CPU seconds and memory of others, measured or estimated by the project beforehand.
+PEERS = {
+    "lungs": "lungmask R231: 560 to 680, 2.0 GB",
+    "vessels": "travel, a third fewer slices: 422, 10.6 GB",
+    "lobes": "TotalSegmentator: 540 to 650, 2.1 GB a patch",
+    "distances": "SciPy: 42 a map, 4.9 GB",
+}
 #: A nodule whose surface is this near to a vessel lies on or beside it.
 BESIDE_MM = 1.0
 #: Walls are looked for this near to the air that was found.
@@ -171,20 +181,49 @@ def measure(seed: int, illness: dict[str, Any], grid: dict[str, Any]) -> tuple[i
 
 
 def measure_times() -> None:
+    """Print seconds and memory of each step on a large volume, beside those of peers."""
     grid = {"shape": (400, 512, 512), "spacing_mm": (0.75, 0.73, 0.73)}
     volume = make_phantom(PhantomSpec.of(seed=100, pattern="random", **grid)).volume
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    masks, lung_s = timed(lambda: segment_lungs(volume, LungSettings()))
-    vessel, vessel_s = timed(
-        lambda: find_vessels(volume, masks.box, masks.lung_labels, VesselSettings())
+    config = Config()
+    rows = []
+
+    def told(step: str, limit: str, peers: str, work: Callable[[], Any]) -> Any:
+        with Peak() as peak:
+            result, seconds = timed(work)
+        rows.append(f"| {step} | {seconds} | {limit} | {peak.megabytes} | {peers} |")
+        return result
+
+    masks = told(
+        "lungs with airways", "6", PEERS["lungs"], lambda: segment_lungs(volume, config.lungs)
     )
-    _, rest_s = timed(lambda: build_anatomy(volume, masks, vessel, LungSettings()))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(
-        f"{volume.geometry.shape} voxels, crop {masks.geometry.shape}; s wall/CPU: lungs with "
-        f"airways {lung_s}, vessels {vessel_s}, distances and the rest {rest_s}; peak of the "
-        f"process {peak:.1f} GB, {before:.1f} GB of which making the phantom took"
+    labels, spacing = masks.lung_labels, masks.geometry.spacing_mm
+    vessel = told(
+        "vessels",
+        "12 with fissures",
+        PEERS["vessels"],
+        lambda: find_vessels(volume, masks.box, labels, config.vessels),
     )
+    told(
+        "fissures and lobes, distances to them",
+        "12 with vessels",
+        PEERS["lobes"],
+        lambda: find_fissures(volume, masks.box, labels, vessel, config.fissures, cut=masks.cut),
+    )
+    told(
+        "distances to pleura and vessels",
+        "4",
+        PEERS["distances"],
+        lambda: (depth_inside(labels, spacing), distance_to(vessel, spacing)),
+    )
+    told(
+        "anatomy put together, these distances too",
+        "",
+        "",
+        lambda: build_anatomy(volume, masks, vessel, config.lungs),
+    )
+    print(f"{volume.geometry.shape} voxels, crop {masks.geometry.shape}\n")
+    print("| step | s wall/CPU | limit, s | MB above the scan | peers |\n|" + "---|" * 5)
+    print("\n".join(rows))
 
 
 def main() -> None:
