@@ -7,27 +7,30 @@ Every seed has its own illness: none, encased left or right, a consolidated lobe
 and arms, expiration. Dice and mean distance of the surfaces for each aerated lung, hemithorax
 and rind against the truth, nodules at most 1 mm from a vessel whose centre the vessel mask
 takes, and seconds. `--times` measures one volume of 512 x 512 x 400 voxels instead, each step
-alone. Peers on such a volume, by the same machine and random weights: lungmask 5 to 6 min, the
-lobes of TotalSegmentator about 5 min.
+alone, beside what peers were measured or estimated to take on such a volume, on 2 cores under
+other load, with random weights.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
 import time
 from collections.abc import Callable
 from typing import Any
 
 import edt
 import numpy as np
+from fissures import Peak
 from scipy import ndimage
 
-from miliary.anatomy import SIDES
+from miliary.anatomy import SIDES, Anatomy, RindMap
+from miliary.config import Config
 from miliary.config.lungs import LungSettings
 from miliary.config.vessels import VesselSettings
-from miliary.lungs import build_anatomy, segment_lungs
+from miliary.fissures import find_fissures
+from miliary.kernels.distances import depth_inside, distance_to
+from miliary.lungs import LungMasks, build_anatomy, segment_lungs
 from miliary.phantom import Phantom, PhantomSpec, Tissue, make_phantom
 from miliary.vessels import find_vessels
 
@@ -41,8 +44,17 @@ ILLNESSES: tuple[dict[str, Any], ...] = (
     {"ground_glass_share": 0.3, "arms": True, "breath": 0.85},
     {"consolidated_lobe": "RUL", "noise_hu": 50.0},
 )
+#: CPU seconds and memory of others, measured or estimated by the project beforehand.
+PEERS = {
+    "lungs": "lungmask R231: 560 to 680, 2.0 GB",
+    "vessels": "travel, a third fewer slices: 422, 10.6 GB",
+    "lobes": "TotalSegmentator: 540 to 650, 2.1 GB a patch",
+    "distances": "SciPy: 42 a map, 4.9 GB",
+}
 #: A nodule whose surface is this near to a vessel lies on or beside it.
 BESIDE_MM = 1.0
+#: Walls are looked for this near to the air that was found.
+WALL_REACH_MM = 2.5
 
 
 def surface_mm(one: np.ndarray, two: np.ndarray, spacing: np.ndarray) -> float:
@@ -80,6 +92,59 @@ def lost_nodules(phantom: Phantom, box: Any, vessel: np.ndarray) -> tuple[int, i
     return int(beside.sum()), int(vessel[place][beside].sum())
 
 
+def true_rind_mm(phantom: Phantom, label: int, rind: RindMap) -> float:
+    """Mean of the true thickness at the points at which ours is given."""
+    geometry = phantom.volume.geometry
+    z, y, x = np.rint(geometry.to_index(rind.points_mm)).astype(int).T
+    step = tuple(map(float, geometry.spacing_mm))
+    whole, lung = (
+        edt.edt(labels == label, anisotropy=step, parallel=2)[z, y, x]
+        for labels in (phantom.hemithorax_labels, phantom.lung_labels)
+    )
+    return float((whole - lung).mean())
+
+
+def tell_airless(phantom: Phantom, label: int, masks: LungMasks, anatomy: Anatomy) -> str:
+    """Rind and consolidation of one side: ours, and the true ones."""
+    voxel_ml = phantom.volume.geometry.voxel_ml
+    chest = phantom.hemithorax_labels == label
+    told = []
+    for kind, name, tissue in (
+        (1, "rind", Tissue.RIND),
+        (2, "consolidation", Tissue.CONSOLIDATION),
+    ):
+        ours = (masks.hemithorax_labels == label) & (masks.airless_labels == kind)
+        true = chest & phantom.is_tissue(tissue)
+        ml, true_ml = (np.count_nonzero(mask) * voxel_ml for mask in (ours, true))
+        if ml or true_ml:
+            told.append(f"{name} {ml:.0f} of {true_ml:.0f} ml")
+    for rind in masks.rinds:
+        if SIDES[rind.side] == label:
+            mean_mm = anatomy.lung(rind.side).rind_mm
+            true_mm = true_rind_mm(phantom, label, rind)
+            told.append(f"thickness {mean_mm:.1f} of {true_mm:.1f} mm")
+    return "; ".join(told) or "no rind, no consolidation"
+
+
+def tell_tubes(phantom: Phantom, anatomy: Anatomy) -> str:
+    """How much of the true vessels, airways and walls is found, and how much of ours is right."""
+    box, step = anatomy.box, tuple(map(float, phantom.volume.geometry.spacing_mm))
+    inside = anatomy.inside_lung
+    near_air = edt.edt(~anatomy.airway_mask, anisotropy=step, parallel=2) <= WALL_REACH_MM
+    lumen, wall = (
+        phantom.is_tissue(tissue)[box] for tissue in (Tissue.AIRWAY_LUMEN, Tissue.AIRWAY_WALL)
+    )
+    pairs = {
+        "vessels": (anatomy.vessel_mask & inside, phantom.vessel_mask[box] & inside),
+        "airway lumen": (anatomy.airway_mask, lumen),
+        "walls beside it": (anatomy.airway_wall_mask & near_air, wall & near_air),
+    }
+    return ", ".join(
+        f"{name} {np.mean(ours[true]):.2f} found {np.mean(true[ours]):.2f} right"
+        for name, (ours, true) in pairs.items()
+    )
+
+
 def measure(seed: int, illness: dict[str, Any], grid: dict[str, Any]) -> tuple[int, int]:
     phantom = make_phantom(PhantomSpec.of(seed=seed, pattern="random", **{**grid, **illness}))
     volume = phantom.volume
@@ -90,25 +155,19 @@ def measure(seed: int, illness: dict[str, Any], grid: dict[str, Any]) -> tuple[i
     anatomy, rest_s = timed(lambda: build_anatomy(volume, masks, vessel, LungSettings()))
     name = ", ".join(f"{key} {value}" for key, value in illness.items()) or "no illness"
     print(f"seed {seed}: {name}")
-    voxel_ml = volume.geometry.voxel_ml
     found = np.zeros(volume.geometry.shape, np.uint8)
     place = np.zeros_like(found)
     found[masks.box], place[masks.box] = masks.lung_labels, masks.hemithorax_labels
     for side, label in SIDES.items():
         true, mask = phantom.lung_labels == label, found == label
         chest = phantom.hemithorax_labels == label
-        lung = anatomy.lung(side)
-        rind_ml = np.count_nonzero(chest & phantom.is_tissue(Tissue.RIND)) * voxel_ml
-        parts = [f"{part.reason} {part.ml:.0f} ml" for part in lung.excluded]
-        told = ", ".join(parts) or "nothing excluded"
-        rind = "" if lung.rind_mm is None else f"; thickness {lung.rind_mm:.1f} mm"
-        solid_ml = np.count_nonzero(chest & phantom.is_tissue(Tissue.CONSOLIDATION)) * voxel_ml
+        told = tell_airless(phantom, label, masks, anatomy)
         print(
             f"  {side:5s} Dice {dice(mask, true):.4f}, surface "
             f"{surface_mm(mask, true, volume.geometry.spacing_mm):.2f} mm, "
-            f"hemithorax Dice {dice(place == label, chest):.3f}; {told}{rind}"
-            f" (true rind {rind_ml:.0f} ml, consolidation {solid_ml:.0f} ml)"
+            f"hemithorax Dice {dice(place == label, chest):.3f}; {told}"
         )
+    print("  " + tell_tubes(phantom, anatomy))
     swapped = np.count_nonzero((found > 0) & (phantom.lung_labels > 0))
     swapped -= np.count_nonzero((found == phantom.lung_labels) & (found > 0))
     gas = np.count_nonzero((found > 0) & phantom.is_tissue(Tissue.BOWEL_GAS))
@@ -122,20 +181,49 @@ def measure(seed: int, illness: dict[str, Any], grid: dict[str, Any]) -> tuple[i
 
 
 def measure_times() -> None:
+    """Print seconds and memory of each step on a large volume, beside those of peers."""
     grid = {"shape": (400, 512, 512), "spacing_mm": (0.75, 0.73, 0.73)}
     volume = make_phantom(PhantomSpec.of(seed=100, pattern="random", **grid)).volume
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    masks, lung_s = timed(lambda: segment_lungs(volume, LungSettings()))
-    vessel, vessel_s = timed(
-        lambda: find_vessels(volume, masks.box, masks.lung_labels, VesselSettings())
+    config = Config()
+    rows = []
+
+    def told(step: str, limit: str, peers: str, work: Callable[[], Any]) -> Any:
+        with Peak() as peak:
+            result, seconds = timed(work)
+        rows.append(f"| {step} | {seconds} | {limit} | {peak.megabytes} | {peers} |")
+        return result
+
+    masks = told(
+        "lungs with airways", "6", PEERS["lungs"], lambda: segment_lungs(volume, config.lungs)
     )
-    _, rest_s = timed(lambda: build_anatomy(volume, masks, vessel, LungSettings()))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(
-        f"{volume.geometry.shape} voxels, crop {masks.geometry.shape}; s wall/CPU: lungs with "
-        f"airways {lung_s}, vessels {vessel_s}, distances and the rest {rest_s}; peak of the "
-        f"process {peak:.1f} GB, {before:.1f} GB of which making the phantom took"
+    labels, spacing = masks.lung_labels, masks.geometry.spacing_mm
+    vessel = told(
+        "vessels",
+        "12 with fissures",
+        PEERS["vessels"],
+        lambda: find_vessels(volume, masks.box, labels, config.vessels),
     )
+    told(
+        "fissures and lobes, distances to them",
+        "12 with vessels",
+        PEERS["lobes"],
+        lambda: find_fissures(volume, masks.box, labels, vessel, config.fissures, cut=masks.cut),
+    )
+    told(
+        "distances to pleura and vessels",
+        "4",
+        PEERS["distances"],
+        lambda: (depth_inside(labels, spacing), distance_to(vessel, spacing)),
+    )
+    told(
+        "anatomy put together, these distances too",
+        "",
+        "",
+        lambda: build_anatomy(volume, masks, vessel, config.lungs),
+    )
+    print(f"{volume.geometry.shape} voxels, crop {masks.geometry.shape}\n")
+    print("| step | s wall/CPU | limit, s | MB above the scan | peers |\n|" + "---|" * 5)
+    print("\n".join(rows))
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ from miliary.config.fissures import FissureSettings
 from miliary.fissures import Fissures, find_fissures
 from miliary.geometry import Box, Geometry
 from miliary.kernels.distances import close_gaps
-from miliary.kernels.regions import bounding_box, split_in_two
+from miliary.kernels.regions import bounding_box, split_in_two, stretch
 from miliary.lungs import segment_lungs
 from miliary.phantom import PhantomSpec, make_phantom
 from miliary.vessels import find_vessels
@@ -46,6 +46,8 @@ from miliary.volume import Volume
 
 MASKS = Path(__file__).resolve().parents[2] / "shared" / "ct" / "medrad-masks"
 NEAR_MM = 2.0
+#: Kept round the lungs of a mask: there is nothing beyond.
+MARGIN_MM = 15.0
 #: Lobes on both sides of each fissure.
 SIDES = {
     "right_oblique": ((1, 2), (3,)),
@@ -108,10 +110,11 @@ def phantom_case(seed: int, size: float, wishes: dict[str, object]) -> Case:
     )
 
 
-def read_mask(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """A mask as (z, y, x) in the order of this package, and its voxel size."""
+def read_mask(path: Path, box: Box | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """A mask as (z, y, x) in the order of this package, cropped, and its voxel size."""
     image = nibabel.as_closest_canonical(nibabel.load(path))
-    mask = np.asarray(image.dataobj).transpose(2, 1, 0)[:, ::-1, ::-1] > 0
+    mask = (np.asarray(image.dataobj) > 0).transpose(2, 1, 0)[:, ::-1, ::-1]
+    mask = mask if box is None else mask[box]
     return np.ascontiguousarray(mask), np.array(image.header.get_zooms()[2::-1], float)
 
 
@@ -127,17 +130,24 @@ def run_lengths(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def middle_sheet(mask: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The middle of a thick mask along its shortest way: share of a sheet, and its voxels."""
-    runs = [run_lengths(np.moveaxis(mask, axis, 0)) for axis in range(3)]
-    runs = [tuple(np.moveaxis(part, 0, axis) for part in run) for axis, run in enumerate(runs)]
-    lengths = np.stack([run[0] * step for run, step in zip(runs, spacing, strict=True)])
-    shortest = np.argmin(np.where(mask, lengths, np.inf), axis=0)
+    least = np.full(mask.shape, np.inf, np.float32)
+    for axis, step in enumerate(spacing):
+        length = np.moveaxis(run_lengths(np.moveaxis(mask, axis, 0))[0], 0, axis)
+        np.minimum(least, length * np.float32(step), out=least)
     share, middle = np.zeros(mask.shape, np.float32), np.zeros(mask.shape, bool)
-    for axis, (length, place) in enumerate(runs):
-        chosen = mask & (shortest == axis) & (place == (length + 1) // 2)
+    left = mask.copy()
+    for axis, step in enumerate(spacing):
+        runs = run_lengths(np.moveaxis(mask, axis, 0))
+        length, place = (np.moveaxis(part, 0, axis) for part in runs)
+        shortest = left & (length * np.float32(step) <= least)
+        left &= ~shortest
+        chosen = shortest & (place == (length + 1) // 2)
         middle |= chosen
-        part = np.where(length % 2 == 0, 0.5, 1.0) * chosen * (SHEET_MM * SLANT / spacing[axis])
+        part = np.float32(SHEET_MM * SLANT / step) * chosen
         # A run of even length has its middle between two voxels.
-        share += part + np.roll(np.where(length % 2 == 0, part, 0), 1, axis)
+        even = chosen & (length % 2 == 0)
+        part[even] /= 2
+        share += part + np.roll(part * even, 1, axis)
     return np.minimum(share, 1), middle
 
 
@@ -148,7 +158,9 @@ def texture(shape: tuple[int, ...], spacing: np.ndarray, rng: np.random.Generato
         coarse = [int(n * step / length_mm) + 2 for n, step in zip(shape, spacing, strict=True)]
         field = rng.standard_normal(coarse).astype(np.float32)
         zoom = [n / m for n, m in zip(shape, coarse, strict=True)]
-        total += sd_hu * ndimage.zoom(field, zoom, order=1)
+        fine = ndimage.zoom(field, zoom, order=1)
+        fine *= np.float32(sd_hu)
+        total += fine
     return total
 
 
@@ -160,26 +172,34 @@ def two_sides(lung: np.ndarray, spacing: np.ndarray) -> np.ndarray:
         min_share=0.2,
         radii_mm=np.arange(1, 20, 2.0),
     )
-    whole = np.kron(halves, np.ones((3, 3, 3), np.uint8))
-    return np.where(lung, whole[tuple(slice(0, n) for n in lung.shape)], 0).astype(np.uint8)
+    return stretch(halves.astype(np.uint8), (3, 3, 3), lung.shape) * lung
 
 
 def mask_case(folder: Path, seed: int) -> Case:
     lung, spacing = read_mask(folder / "pleuralBoundary.nii.gz")
+    around = bounding_box(lung, tuple(np.ceil(MARGIN_MM / spacing).astype(int)))
+    lung = np.ascontiguousarray(lung[around])
     fissures, vessels, airways = (
-        read_mask(folder / f"{name}.nii.gz")[0] for name in ("fissures", "vessels", "bronchialTree")
+        read_mask(folder / f"{name}.nii.gz", around)[0]
+        for name in ("fissures", "vessels", "bronchialTree")
     )
     rng = np.random.default_rng(seed)
     lung_labels = two_sides(close_gaps(lung, 2.0, spacing), spacing)
     inside = lung_labels > 0
     share, middle = middle_sheet(fissures & inside, spacing)
-    hu = np.where(inside, LUNG_HU + texture(inside.shape, spacing, rng), VESSEL_HU)
-    hu = (hu + (SHEET_HU - hu) * share * inside).astype(np.float32)
+    hu = texture(inside.shape, spacing, rng)
+    hu += np.float32(LUNG_HU)
+    hu[~inside] = VESSEL_HU
+    share[~inside] = 0
+    hu += (np.float32(SHEET_HU) - hu) * share
+    del share
     hu[airways & inside] = AIR_HU
     hu[vessels & inside] = VESSEL_HU
     hu = ndimage.gaussian_filter(hu, PSF_MM / spacing)
-    noise = ndimage.gaussian_filter(rng.standard_normal(hu.shape).astype(np.float32), 0.6)
-    hu += NOISE_HU * noise / noise.std()
+    noise = ndimage.gaussian_filter(rng.standard_normal(hu.shape, np.float32), 0.6)
+    noise *= np.float32(NOISE_HU / noise.std())
+    hu += noise
+    del noise
     volume = Volume(hu.astype(np.int16), Geometry.aligned(hu.shape, tuple(spacing)))
     box = bounding_box(inside, (3, 3, 3))
     lung_labels = np.ascontiguousarray(lung_labels[box])

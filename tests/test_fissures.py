@@ -10,17 +10,21 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 
 import oracles_anatomy as oracles
+from miliary import fissures
 from miliary.anatomy import LOBES
 from miliary.config.fissures import FissureSettings
 from miliary.fissures import find_fissures
-from miliary.fissures.bend import bend, judge
+from miliary.fissures.bend import Fitted, bend, judge
 from miliary.fissures.lobes import offset_image
+from miliary.fissures.plates import Sheets
 from miliary.fissures.shape import FRAMES, lung_box, place_prior
 from miliary.fissures.surface import Evidence, Surface
 from miliary.geometry import Geometry
 from miliary.volume import Volume
 
 SETTINGS = FissureSettings()
+#: Fields of `Evidence`.
+PARTS = ("points_mm", "normals", "weights")
 SHAPE, SPACING = (110, 118, 132), np.array([1.25, 0.9, 1.0])
 BOX = tuple(slice(0, n) for n in SHAPE)
 #: Thickness of a fissure, and the point spread it is seen through.
@@ -139,6 +143,8 @@ def test_without_the_horizontal_fissure_only_the_lower_lobe_is_named(rng):
     volume, _ = scan(labels, rng, drawn=("right_oblique", "left_oblique"))
     found = find_fissures(volume, BOX, labels, np.zeros(SHAPE, bool), SETTINGS)
     assert set(np.unique(found.lobe_labels[labels == 1])) == {0, LOBES["RLL"]}
+    (note,) = found.notes
+    assert note.endswith("the right upper and middle lobe are unknown.")
 
 
 def test_without_lungs_nothing_is_found(rng):
@@ -210,6 +216,32 @@ def test_a_surface_is_bent_to_the_sheets_near_it_and_not_to_far_ones():
         offsets = surface.offsets_mm(bent.node_points_mm()).reshape(bent.heights_mm.shape)
         # The weak pull to the start keeps some of the way.
         assert_allclose(offsets[inner], moved_mm if follows else 0.0, atol=0.3)
+
+
+@pytest.mark.parametrize("better", [0, 1])
+def test_of_two_tries_the_one_that_explains_more_is_kept(monkeypatch, better):
+    surface = tilted()
+    every = np.ones(surface.heights_mm.size, bool)
+    near, far = (evidence_on(surface, moved_mm, every) for moved_mm in (0.0, 8.0))
+    evidence = Evidence(*(np.concatenate([getattr(near, n), getattr(far, n)]) for n in PARTS))
+    tries = []
+
+    def fit_all(_, side, for_oblique):
+        # Stands for the fit: of the better try more is seen.
+        seen = np.zeros(surface.heights_mm.shape, bool)
+        seen[: 20 if len(tries) == better else 10] = True
+        tries.append(for_oblique)
+        return {f"{side}_oblique": Fitted(surface, seen, np.ones_like(seen), 1.0)}
+
+    monkeypatch.setattr(fissures._LungSheets, "fit_all", fit_all)
+    labels = np.ones((19, 23, 29), np.uint8)
+    sheets = Sheets({"right": evidence}, labels, labels > 0, np.full(3, 1.5))
+    kept = fissures._fit_side("right", sheets, set(), SETTINGS)["right_oblique"]
+    assert kept.seen.any(axis=1).sum() == 20
+    # Sheets that the first try explains count less in the second, the others as before.
+    weights = np.concatenate([near.weights * SETTINGS.explained_weight, far.weights])
+    assert_allclose(tries[1].weights, weights)
+    assert_allclose(tries[0].weights, evidence.weights)
 
 
 def test_sheets_that_face_another_way_bend_nothing():

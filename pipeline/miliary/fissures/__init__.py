@@ -21,6 +21,13 @@ from miliary.volume import Volume
 
 __all__ = ["Fissure", "Fissures", "find_fissures"]
 
+#: What is not known without each fissure.
+_UNKNOWN = {
+    "right_oblique": "all lobes of the right lung are",
+    "right_horizontal": "the right upper and middle lobe are",
+    "left_oblique": "both lobes of the left lung are",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Fissures:
@@ -100,7 +107,8 @@ def find_fissures(
         sure = {name: fit for name, fit in fitted.items() if fit.confidence >= least}
         draw_side(drawing, side, sure, lung_labels, spacing)
     notes = tuple(
-        f"The {fissure.name.replace('_', ' ')} fissure is not seen well enough to name lobes by it."
+        f"The {fissure.name.replace('_', ' ')} fissure is not seen well enough to name lobes by "
+        f"it: {_UNKNOWN[fissure.name]} unknown."
         for fissure in found
         if fissure.confidence < settings.min_confidence
     )

@@ -6,11 +6,15 @@ import numpy as np
 from scipy import ndimage
 
 from miliary.arrays import BoolArray, FloatArray
-from miliary.kernels.regions import components
+from miliary.kernels.regions import bounding_box, components
 
 #: Joins voxels within an axial slice only.
 _IN_PLANE = np.zeros((3, 3, 3), int)
 _IN_PLANE[1] = ndimage.generate_binary_structure(2, 1)
+#: A disc fills 0.79 of its bounding box; an oval across it, or a star, fills less.
+_LEAST_FILLED = 0.5
+#: Longest side of a section's box over the shortest.
+_MOST_OBLONG = 2.5
 #: Sections of the main bronchi have at least this area.
 _BRONCHUS_MM2 = 25.0
 
@@ -49,15 +53,18 @@ def find_tube(
     (Z, Y, X) bool
         The tube; empty when there is none.
     """
-    labels, n_labels = ndimage.label(air, _IN_PLANE)
+    # What goes on farther than this beside the reach is too wide for a compact section.
+    margin_mm = reach_mm + np.sqrt(_MOST_OBLONG / _LEAST_FILLED * area_mm2[1]) / 2
+    columns = _around(middle_x, margin_mm / spacing_mm[2], air.shape[2])
+    labels, n_labels = ndimage.label(air[..., columns], _IN_PLANE)
     boxes = ndimage.find_objects(labels)
     pixels = np.bincount(labels.ravel(), minlength=n_labels + 1)[1:]
     area = pixels * spacing_mm[1] * spacing_mm[2]
     extent = np.array([[s.stop - s.start for s in box[1:]] for box in boxes]).reshape(-1, 2)
-    centre = np.array([(box[2].start + box[2].stop - 1) / 2 for box in boxes])
+    centre = np.array([columns.start + (box[2].start + box[2].stop - 1) / 2 for box in boxes])
     sides = extent * spacing_mm[1:]
-    # A disc fills 0.79 of its bounding box; an oval across it, or a star, fills less.
-    compact = (pixels >= 0.5 * extent.prod(axis=1)) & (sides.max(axis=1) <= 2.5 * sides.min(axis=1))
+    compact = pixels >= _LEAST_FILLED * extent.prod(axis=1)
+    compact &= sides.max(axis=1) <= _MOST_OBLONG * sides.min(axis=1)
     suits = (
         (area >= area_mm2[0])
         & (area <= area_mm2[1])
@@ -69,7 +76,8 @@ def find_tube(
     lengths = [(box[0].stop - box[0].start) * spacing_mm[0] for box in spans]
     if not lengths or max(lengths) < min_length_mm:
         return np.zeros(air.shape, bool)
-    tube: BoolArray = chains == int(np.argmax(lengths)) + 1
+    tube = np.zeros(air.shape, bool)
+    tube[..., columns] = chains == int(np.argmax(lengths)) + 1
     return tube
 
 
@@ -104,6 +112,23 @@ def grow_air(
     (Z, Y, X) bool
         The seed and the largest tree before a leak.
     """
+    # Cropped: most of the image is denser than any of the thresholds, or outside.
+    box = bounding_box(seed | ((hu < max(thresholds_hu)) & inside))
+    whole = np.zeros_like(seed)
+    whole[box] = _grow_cropped(
+        hu[box], seed[box], inside[box], thresholds_hu, max_voxels, max_growth
+    )
+    return whole
+
+
+def _grow_cropped(
+    hu: FloatArray,
+    seed: BoolArray,
+    inside: BoolArray,
+    thresholds_hu: tuple[float, ...],
+    max_voxels: float,
+    max_growth: float,
+) -> BoolArray:
     tree = seed
     for threshold in thresholds_hu:
         grown = seed | _joined((hu < threshold) & inside, seed)
@@ -189,6 +214,11 @@ def find_gas(
         if np.mean(hu[box][behind] > soft_hu) >= min_soft_share:
             found[box] |= pocket
     return found
+
+
+def _around(middle: float, reach: float, n: int) -> slice:
+    """Indices no farther from a place than the reach, as far as the image goes."""
+    return slice(max(int(middle - reach), 0), min(int(middle + reach) + 2, n))
 
 
 def _joined(mask: BoolArray, seed: BoolArray) -> BoolArray:

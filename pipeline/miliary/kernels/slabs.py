@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 
 from miliary.arrays import AnyArray, FloatArray
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 def n_threads() -> int:
@@ -60,3 +64,22 @@ def filter_in_slabs(
         # list() so that an exception of a slab is raised here.
         list(pool.map(work, bounds[:-1], bounds[1:]))
     return result
+
+
+def on_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+    """Apply a function to several items on threads; NumPy and SciPy leave the interpreter lock.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one item; calls must not depend on each other.
+    items : iterable
+        Items.
+
+    Returns
+    -------
+    list
+        Results, in the order of the items.
+    """
+    with ThreadPoolExecutor(n_threads()) as pool:
+        return list(pool.map(function, items))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import cc3d
 import numpy as np
 
-from miliary.arrays import AnyArray, BoolArray, FloatArray
-from miliary.kernels.filters import smooth
+from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.kernels.hessian import eigenvalues_at
 
 #: A sample of this many voxels gives the noise to a percent.
@@ -16,14 +15,14 @@ _MAD_TO_SD = 1.4826
 
 
 def tube_response(
-    image: FloatArray,
-    inside: BoolArray,
+    smoothed: FloatArray,
+    index: IntArray,
     *,
     sigma_mm: float,
     spacing_mm: FloatArray,
     min_value: float,
     end_penalty: float,
-) -> tuple[BoolArray, FloatArray, FloatArray, float]:
+) -> tuple[IntArray, FloatArray, FloatArray, float]:
     """Answer to bright tubes of about a radius of sigma times 1.4.
 
     The response is minus the middle eigenvalue of the Hessian, which is near 0 in a plate, less
@@ -31,10 +30,10 @@ def tube_response(
 
     Parameters
     ----------
-    image : (Z, Y, X) float32
-        Image.
-    inside : (Z, Y, X) bool
-        Where to look.
+    smoothed : (Z, Y, X) float32
+        Image, smoothed by the scale.
+    index : (M,) int
+        Where to look, as indices into the flattened image.
     sigma_mm : float
         Scale.
     spacing_mm : (3,) float
@@ -46,20 +45,18 @@ def tube_response(
 
     Returns
     -------
-    (Z, Y, X) bool
-        Where it was looked: inside and bright enough. N voxels.
+    (N,) int
+        Which of these voxels are bright enough.
     (N,) float32
         Tube response.
     (3, N) float32
         Eigenvalues, ascending.
     float
-        Standard deviation of the response of noise, from all of `inside`.
+        Standard deviation of the response of noise, from all of `index`.
     """
-    smoothed = smooth(image, sigma_mm, spacing_mm)
-    looked = inside & (smoothed > min_value)
-    values = eigenvalues_at(smoothed, np.flatnonzero(looked), spacing_mm, scale=sigma_mm**2)
-    everywhere = np.flatnonzero(inside)
-    sample = everywhere[:: max(1, len(everywhere) // _NOISE_SAMPLE)]
+    looked = index[smoothed.ravel()[index] > min_value]
+    values = eigenvalues_at(smoothed, looked, spacing_mm, scale=sigma_mm**2)
+    sample = index[:: max(1, len(index) // _NOISE_SAMPLE)]
     middle = eigenvalues_at(smoothed, sample, spacing_mm, scale=sigma_mm**2)[1]
     noise = _spread(middle) if len(middle) else 0.0
     return looked, -values[1] - end_penalty * np.maximum(-values[2], 0), values, noise
@@ -113,17 +110,20 @@ def long_components(
     (Z, Y, X) bool
         What stays.
     """
-    labels: AnyArray = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=26)
+    mask = np.ascontiguousarray(mask)
+    labels: AnyArray = cc3d.connected_components(mask, connectivity=26)
     statistics = cc3d.statistics(labels, no_slice_conversion=True)
     boxes = np.asarray(statistics["bounding_boxes"], float).reshape(-1, 3, 2)
     diagonal = np.linalg.norm((boxes[..., 1] - boxes[..., 0] + 1) * spacing_mm, axis=1)
     volume = np.asarray(statistics["voxel_counts"]) * float(np.prod(spacing_mm))
     stays = (diagonal >= min_length_mm) & (volume <= max_fill * diagonal**3)
+    # The object is a small part of the image: only its voxels are looked up.
+    index = np.flatnonzero(mask)
+    of_voxel = labels.ravel()[index]
     sure = np.zeros(len(stays), bool)
-    sure[labels[seeds & mask]] = True
-    stays &= sure
-    stays[0] = False
-    kept: BoolArray = stays[labels]
+    sure[of_voxel[seeds.ravel()[index]]] = True
+    kept = np.zeros(mask.shape, bool)
+    kept.ravel()[index] = (stays & sure)[of_voxel]
     return kept
 
 

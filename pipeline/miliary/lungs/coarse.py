@@ -17,7 +17,6 @@ from miliary.kernels.regions import (
     block_mean,
     bounding_box,
     components,
-    keep_large,
     label_means,
     split_in_two,
 )
@@ -127,11 +126,12 @@ def _coarse(volume: Volume, settings: LungSettings) -> Coarse:
 
 def _outside_air(coarse: Coarse, body: BoolArray, settings: LungSettings) -> BoolArray:
     """Air round the body, without lung that the side of a small field of view lays open."""
-    labels, _ = components(coarse.hu < settings.air_hu)
-    pure_share = label_means(coarse.hu < settings.outside_air_hu, labels, int(labels.max()))
-    outside = _touching_sides(labels) & (pure_share > settings.outside_air_share)
+    labels, sizes = components(coarse.hu < settings.air_hu)
+    is_pure = coarse.hu < settings.outside_air_hu
+    n_pure = np.bincount(labels[is_pure], minlength=len(sizes))
+    outside = _touching_sides(labels) & (n_pure > settings.outside_air_share * sizes)
     found: BoolArray = outside[labels]
-    pure, _ = components(found & (coarse.hu < settings.outside_air_hu))
+    pure, _ = components(found & is_pure)
     around = within(
         _touching_sides(pure)[pure], _RIM_VOXELS * coarse.spacing_mm.max(), coarse.spacing_mm
     )
@@ -151,10 +151,10 @@ def _opened_lung(
     coarse: Coarse, rest: BoolArray, body: BoolArray, settings: LungSettings
 ) -> BoolArray:
     """Find regions as dense as lung, with the body before and behind them."""
-    rest = keep_large(rest, settings.open_lung_ml / coarse.voxel_ml)
     labels, sizes = components(rest)
-    lung = label_means(coarse.hu, labels, len(sizes) - 1) > settings.open_lung_hu
-    lung &= sizes > 0
+    lung = sizes * coarse.voxel_ml >= settings.open_lung_ml
+    if lung.any():
+        lung &= label_means(coarse.hu, labels, len(sizes) - 1) > settings.open_lung_hu
     if lung.any():
         between = np.logical_or.accumulate(body, axis=1)
         between &= np.logical_or.accumulate(body[:, ::-1], axis=1)[:, ::-1]
@@ -217,10 +217,13 @@ def _bowel_gas(coarse: Coarse, inside: BoolArray, settings: LungSettings) -> Boo
 
 def _wide_airways(airway: BoolArray, spacing_mm: FloatArray, settings: LungSettings) -> BoolArray:
     """Trachea and main bronchi with their walls; narrower bronchi belong to the lung."""
-    core = deeper_than(airway, settings.airway_cut_mm, spacing_mm)
-    if not core.any():
-        return core
-    return within(core, settings.airway_cut_mm + settings.airway_wall_mm, spacing_mm)
+    wide = np.zeros_like(airway)
+    if airway.any():
+        reach_mm = settings.airway_cut_mm + settings.airway_wall_mm
+        box = bounding_box(airway, np.ceil(reach_mm / spacing_mm).astype(int))
+        core = deeper_than(airway[box], settings.airway_cut_mm, spacing_mm)
+        wide[box] = within(core, reach_mm, spacing_mm) if core.any() else core
+    return wide
 
 
 def _sides(

@@ -9,6 +9,7 @@ import numpy as np
 from miliary.arrays import BoolArray, LabelArray
 from miliary.config.lungs import LungSettings
 from miliary.kernels.distances import depth_inside, within
+from miliary.kernels.slabs import on_threads
 from miliary.lungs.coarse import CoarseLungs
 from miliary.lungs.collapse import find_collapse
 from miliary.lungs.rind import Rind, find_rind
@@ -76,7 +77,13 @@ def find_airless(found: CoarseLungs, settings: LungSettings) -> Airless:
     Airless
         Nothing where the lungs fill their place.
     """
-    looked = {side: find_rind(found, side, settings) for side in found.sides}
+    looked = dict(
+        zip(
+            found.sides,
+            on_threads(lambda side: find_rind(found, side, settings), found.sides),
+            strict=True,
+        )
+    )
     rinds = {side: rind for side, rind in looked.items() if rind.mask.any()}
     masks = {side: rind.mask for side, rind in rinds.items()}
     lumps = find_collapse(found, masks, settings)

@@ -12,15 +12,18 @@ from miliary.arrays import BoolArray, FloatArray, LabelArray
 from miliary.config.lungs import LungSettings
 from miliary.geometry import Box, Geometry
 from miliary.kernels.airtree import find_fork
-from miliary.kernels.distances import close_gaps, depth_inside, distance_to, within
+from miliary.kernels.distances import close_gaps, deeper_than, distance_to, within
 from miliary.kernels.filters import smooth
 from miliary.kernels.regions import bounding_box, keep_large, stretch
+from miliary.kernels.slabs import on_threads
 from miliary.lungs.coarse import LUMEN_HU, Coarse, CoarseLungs
 from miliary.lungs.hemithorax import Airless
 from miliary.volume import Volume
 
 #: What a voxel of the coarse grid is while the boundary is drawn.
 _OUT, _SHELL, _CORE = 0, 1, 2
+#: Two voxels from a surface, the next centre behind it is farther by this share of a voxel.
+_CENTRE_VOXELS = 0.37
 #: Crumbs that the refined boundary leaves apart from the lung.
 _CRUMB_ML = 1.0
 
@@ -95,8 +98,13 @@ def refine_lungs(
     hu = smooth(volume.hu[fine].astype(np.float32), settings.smoothing_mm, geometry.spacing_mm)
     sides = {side: mask[box] for side, mask in found.sides.items()}
     labels = np.zeros(geometry.shape, np.uint8)
-    for side, state in _states(sides, found.never[box], coarse, settings).items():
-        _draw_side(labels, side, state, hu, geometry.spacing_mm, coarse.factors, settings)
+    states = _states(sides, found.never[box], coarse, settings)
+    drawn = on_threads(
+        lambda state: _draw_side(state, hu, geometry.spacing_mm, coarse.factors, settings),
+        states.values(),
+    )
+    for side, (part, mask) in zip(states, drawn, strict=True):
+        labels[part][mask & (labels[part] == 0)] = side
     lumen = within(found.airway[box], float(coarse.spacing_mm.max()), coarse.spacing_mm)
     air = stretch(lumen, coarse.factors, geometry.shape) & (hu < LUMEN_HU)
     hemithorax, kinds = _with_airless(labels, airless, box, coarse)
@@ -156,30 +164,47 @@ def _states(
     sides: dict[int, BoolArray], never: BoolArray, coarse: Coarse, settings: LungSettings
 ) -> dict[int, LabelArray]:
     """Say of every coarse voxel whether it is lung, or to be looked at closely, for each lung."""
-    away = {side: distance_to(mask, coarse.spacing_mm) for side, mask in sides.items()}
-    nearest = np.minimum.reduce(list(away.values()))
+    spacing = coarse.spacing_mm
+    reach_mm = settings.shell_mm + _CENTRE_VOXELS * float(spacing.mean())
+    near = {side: within(mask, reach_mm, spacing) for side, mask in sides.items()}
+    _part_contested(near, sides, reach_mm, spacing)
     states = {}
     for side, mask in sides.items():
         state = np.full(mask.shape, _OUT, np.uint8)
-        state[(away[side] <= settings.shell_mm) & (away[side] <= nearest)] = _SHELL
-        state[depth_inside(mask, coarse.spacing_mm) > settings.shell_mm] = _CORE
+        state[near[side]] = _SHELL
+        state[deeper_than(mask, reach_mm, spacing)] = _CORE
         state[never] = _OUT
         states[side] = state
     return states
 
 
+def _part_contested(
+    near: dict[int, BoolArray],
+    sides: dict[int, BoolArray],
+    reach_mm: float,
+    spacing_mm: FloatArray,
+) -> None:
+    """Give what both lungs reach to the nearer one, in place; distances cost too much elsewhere."""
+    contested = np.logical_and.reduce(list(near.values()))
+    if len(sides) < 2 or not contested.any():
+        return
+    part = bounding_box(contested, np.ceil(reach_mm / spacing_mm).astype(int))
+    away = {side: distance_to(mask[part], spacing_mm) for side, mask in sides.items()}
+    nearest = np.minimum.reduce(list(away.values()))
+    for side in sides:
+        near[side][part] &= away[side] <= nearest
+
+
 def _draw_side(
-    labels: LabelArray,
-    side: int,
     coarse_state: LabelArray,
     hu: FloatArray,
     spacing_mm: FloatArray,
     factors: tuple[int, int, int],
     settings: LungSettings,
-) -> None:
-    """Write one lung into the label image."""
+) -> tuple[Box, BoolArray]:
+    """Draw one lung; gives the part of the image that it lies in, and its voxels there."""
     box = bounding_box(coarse_state != _OUT)
-    fine = _fine_box(box, factors, labels.shape)
+    fine = _fine_box(box, factors, hu.shape)
     part = hu[fine]
     state = stretch(coarse_state[box], factors, part.shape)
     # Every seventh voxel is plenty for a median.
@@ -188,8 +213,7 @@ def _draw_side(
     mask = (state == _CORE) | ((state == _SHELL) & (part < midway))
     mask = close_gaps(mask, settings.margin_closing_mm, spacing_mm) & (state != _OUT)
     mask = fill_voids.fill(mask) & (state != _OUT)
-    mask = keep_large(mask, _CRUMB_ML * 1000.0 / float(np.prod(spacing_mm)))
-    labels[fine][mask & (labels[fine] == 0)] = side
+    return fine, keep_large(mask, _CRUMB_ML * 1000.0 / float(np.prod(spacing_mm)))
 
 
 def _cut_off(
