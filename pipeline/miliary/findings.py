@@ -45,7 +45,7 @@ class Sensitivity:
     Parameters
     ----------
     region : str
-        `all`, `subpleural`, `perivascular`, `interior`, `right`, `left`, ...
+        `all`; `subpleural`, `fissural`, `perivascular`, `interior`; `upper`, `middle`, `lower`.
     diameter_mm : float
         True diameter of the nodules put in.
     value, low, high : float
@@ -74,6 +74,10 @@ class Calibration:
     se_factor : float
         By how much standard errors of diameters must be enlarged to be true in this scan: a fit
         knows the noise, but not the vessels nor how far the point spread is off.
+    se_factors : tuple of (diameter_mm, value)
+        The same by diameter, the bias taken out.
+    false_per_litre, false_per_litre_se : float or None
+        False positives to be expected a litre of evaluable lung, and their standard error.
     """
 
     sensitivity: tuple[Sensitivity, ...]
@@ -81,6 +85,9 @@ class Calibration:
     size_sd_mm: tuple[tuple[float, float], ...]
     injected: int
     se_factor: float = 1.0
+    se_factors: tuple[tuple[float, float], ...] = ()
+    false_per_litre: float | None = None
+    false_per_litre_se: float | None = None
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,10 @@ class _Neighbourhood:
     places: FloatArray
     taking_part: FloatArray
 
+    def take(self, rows: IntArray) -> _Neighbourhood:
+        """Give some of the fits."""
+        return _Neighbourhood(self.values[rows], self.places[rows], self.taking_part[rows])
+
 
 @dataclass(frozen=True)
 class FitModel:
@@ -277,21 +281,22 @@ def _descend(
     resting = np.zeros(len(parameters), bool)
     cost, normal, gradient = _normal_equations(around, parameters, model)
     for _ in range(model.n_steps):
-        diagonal = np.einsum("nii->ni", normal)[:, :, None] * np.eye(6)
-        damped = normal + damping[:, None, None] * diagonal
-        step = np.linalg.solve(damped, gradient[..., None])[..., 0]
-        trial = _bounded(parameters + step, start, model)
-        new_cost, new_normal, new_gradient = _normal_equations(around, trial, model)
-        better = (new_cost <= cost) & ~resting
-        moved = np.abs(trial - parameters)[:, : _RADIUS + 1].max(axis=1)
-        parameters = np.where(better[:, None], trial, parameters)
-        cost = np.where(better, new_cost, cost)
-        normal = np.where(better[:, None, None], new_normal, normal)
-        gradient = np.where(better[:, None], new_gradient, gradient)
-        damping *= np.where(better, _DAMPING_DOWN, _DAMPING_UP)
-        resting |= moved < _REST_MM
-        if resting.all():
+        # Only balls that still move are worked on: most rest early, a few take every step.
+        moving = np.flatnonzero(~resting)
+        if len(moving) == 0:
             break
+        diagonal = np.einsum("nii->ni", normal[moving])[:, :, None] * np.eye(6)
+        damped = normal[moving] + damping[moving, None, None] * diagonal
+        step = np.linalg.solve(damped, gradient[moving][..., None])[..., 0]
+        trial = _bounded(parameters[moving] + step, start[moving], model)
+        new_cost, new_normal, new_gradient = _normal_equations(around.take(moving), trial, model)
+        better = new_cost <= cost[moving]
+        moved = np.abs(trial - parameters[moving])[:, : _RADIUS + 1].max(axis=1)
+        damping[moving] *= np.where(better, _DAMPING_DOWN, _DAMPING_UP)
+        resting[moving] = moved < _REST_MM
+        accepted = moving[better]
+        parameters[accepted], cost[accepted] = trial[better], new_cost[better]
+        normal[accepted], gradient[accepted] = new_normal[better], new_gradient[better]
     return parameters, normal, resting
 
 
