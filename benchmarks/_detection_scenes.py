@@ -23,9 +23,11 @@ import miliary
 from miliary.analyze import segment
 from miliary.anatomy import SIDES, Anatomy
 from miliary.config import Config
+from miliary.geometry import Geometry
 from miliary.kernels.distances import depth_inside, distance_to
 from miliary.lungs import segment_lungs
 from miliary.phantom import NoduleSpec, PhantomSpec, make_phantom
+from miliary.volume import Acquisition, Volume
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -200,7 +202,7 @@ def real(
     )
 
 
-def _with_lungs_of(volume: Any, hu: np.ndarray, anatomy: Anatomy) -> Anatomy:
+def _with_lungs_of(volume: Volume, hu: np.ndarray, anatomy: Anatomy) -> Anatomy:
     """The anatomy with the lung mask that the package finds once nodules are in."""
     whole = volume.hu.copy()
     whole[anatomy.box] = hu
@@ -211,18 +213,18 @@ def _with_lungs_of(volume: Any, hu: np.ndarray, anatomy: Anatomy) -> Anatomy:
 
 
 @cache
-def _real_lungs(scan: str) -> tuple[Any, Anatomy, np.ndarray]:
+def _real_lungs(scan: str) -> tuple[Volume, Anatomy, np.ndarray]:
     if not SHARED.is_dir():
         raise SystemExit("needs ../shared beside the repository")
-    volume = miliary.read(SHARED / "ct" / scan)
 
-    def make() -> tuple[Anatomy, np.ndarray]:
-        hu = volume.hu.astype(np.float32)
-        rough = _inserter().rough_lungs(hu, np.asarray(volume.geometry.spacing_mm))
-        return segment(volume), rough
+    def make() -> tuple[Volume, Anatomy, np.ndarray]:
+        hu, spacing, origin, _ = _inserter().read(SHARED / "ct" / scan)
+        geometry = Geometry.aligned(hu.shape, tuple(spacing.tolist()), tuple(origin[::-1].tolist()))
+        volume = Volume(np.rint(hu).astype(np.int16), geometry, Acquisition(), case=scan)
+        return volume, segment(volume), _inserter().rough_lungs(hu, spacing)
 
-    anatomy, rough = kept(BUILD / "scenes", scan, make)
-    return volume, anatomy, rough
+    made: tuple[Volume, Anatomy, np.ndarray] = kept(BUILD / "scenes", scan, make)
+    return made
 
 
 @cache
@@ -252,13 +254,23 @@ def digest(text: str | bytes) -> str:
     return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()[:10]
 
 
+#: Kernels that finding candidates and scoring them does not see.
+_SIZE_KERNELS = {"ballfit", "edgefit", "logistic", "mosaic", "noise", "tails"}
+
+
 @cache
-def results() -> Path:
-    """Folder for what this very code and these weights make of a scene."""
+def results(*, of_detector: bool) -> Path:
+    """Folder for what this very code and these weights make of a scene.
+
+    With `of_detector` only what the detector's scores depend on counts.
+    """
     package = Path(miliary.__file__).parent
-    steps = ("detect", "model", "measure", "quality", "analyze")
-    files = [file for step in steps for file in package.glob(f"{step}*") if file.is_file()]
-    files += (package / "calibrate").glob("*.py")
-    files += [*(package / "kernels").glob("*.py"), *(package / "config").glob("*.py")]
-    files += (package / "weights").glob("detector*")
-    return BUILD / digest(b"".join(file.read_bytes() for file in sorted(files)))
+    files = [*package.glob("detect*.py"), *package.glob("model*.py"), *package.glob("detect/*.py")]
+    files += [package / "config" / "detect.py", *(package / "weights").glob("detector*")]
+    files += [f for f in (package / "kernels").glob("*.py") if f.stem not in _SIZE_KERNELS]
+    if not of_detector:
+        files += (package / "kernels").glob("*.py")
+        files += (package / "config").glob("*.py")
+        files += [package / f"{step}.py" for step in ("analyze", "measure", "quality")]
+        files += (package / "calibrate").glob("*.py")
+    return BUILD / digest(b"".join(file.read_bytes() for file in sorted(set(files))))

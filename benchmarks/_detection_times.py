@@ -61,7 +61,7 @@ def whole() -> None:
     began, cpu = time.perf_counter(), time.process_time()
     found = miliary.detect(hu, inside, spacing, DetectSettings())
     between = time.perf_counter()
-    fit_diameters(hu, spacing, found, quality, Config().measure)
+    fit_diameters(hu, inside, spacing, found, quality, Config().measure)
     end = time.perf_counter()
     litres = np.count_nonzero(inside) * spacing.prod() / 1e6
     print_table(

@@ -110,7 +110,6 @@ class Analysis:
                 "injected": self.calibration.injected,
                 "sensitivity": [asdict(row) for row in self.calibration.sensitivity],
                 "size_bias_mm": _by_diameter(self.calibration.size_bias_mm),
-                "se_factor": self.calibration.se_factor,
                 "size_sd_mm": _by_diameter(self.calibration.size_sd_mm),
                 "se_factors": _by_diameter(self.calibration.se_factors),
                 "expected_false_per_litre": self.calibration.false_per_litre,

@@ -288,7 +288,14 @@ def _try_balls(
     score = np.zeros(len(diameters))
     score[near] = candidates.score[which[near]]
     found = near & (score >= config.detect.threshold)
-    fit = fit_diameters(filled, spacing_mm, candidates.take(which[found]), quality, config.measure)
+    fit = fit_diameters(
+        filled,
+        trial.inside_lung,
+        spacing_mm,
+        candidates.take(which[found]),
+        quality,
+        config.measure,
+    )
     measured, se = np.full((2, len(diameters)), np.nan)
     measured[found], se[found] = fit.diameter_mm, fit.diameter_se_mm
     return Trials(diameters, region, zone, score, found, measured, se)

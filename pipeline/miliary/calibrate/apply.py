@@ -102,7 +102,7 @@ def correct_sizes(nodules: Nodules, calibration: Calibration, micronodule_mm: fl
         at, bias = np.array(calibration.size_bias_mm).T
         # A ball of diameter `at` measures `at + bias` in the median.
         size = size - np.interp(size, np.maximum.accumulate(at + bias), bias)
-    factor = np.full(len(nodules), calibration.se_factor)
+    factor = np.ones(len(nodules))
     if calibration.se_factors:
         factor = np.interp(size, *np.array(calibration.se_factors).T)
     return replace(

@@ -102,13 +102,12 @@ def describe_calibration(
     if len(trials) == 0:
         return Calibration((), (), (), 0)
     at = np.array(settings.diameters_mm)
-    bias, spread, factors = _size_errors(trials, at)
+    bias, spread, factors = _size_errors(trials, volumes, at)
     return Calibration(
         sensitivity=_sensitivity(trials, volumes, at, settings),
         size_bias_mm=tuple(bias),
         size_sd_mm=tuple(spread),
         injected=len(trials),
-        se_factor=_error_factor(trials.measured_mm - trials.diameter_mm, trials.se_mm),
         se_factors=tuple(factors),
     )
 
@@ -159,30 +158,34 @@ def _design(
 
 
 def _size_errors(
-    trials: Trials, at: FloatArray
+    trials: Trials, volumes: FloatArray, at: FloatArray
 ) -> tuple[list[tuple[float, float]], list[tuple[float, float]], list[tuple[float, float]]]:
-    """Median error, robust deviation, and factor of the standard errors, by diameter."""
+    """Median error, robust deviation, and factor of the standard errors, by diameter.
+
+    Every region has as many balls as the others; here they count by its share of the lung.
+    """
     bias, spread, factors = [], [], []
+    per_ball = volumes.sum(axis=1) / np.maximum(np.bincount(trials.region, minlength=5)[1:], 1)
     for diameter in at:
         mine = trials.found & (trials.diameter_mm == diameter)
-        error = trials.measured_mm[mine] - diameter
         # Fewer give no quartiles.
-        if len(error) < _MIN_ERRORS:
+        if np.count_nonzero(mine) < _MIN_ERRORS:
             continue
-        low, middle, high = np.quantile(error, [0.25, 0.5, 0.75])
-        bias.append((float(diameter), float(middle)))
-        spread.append((float(diameter), float(high - low) / _QUARTILES_SD))
-        factor = _error_factor(error - middle, trials.se_mm[mine])
-        factors.append((float(diameter), factor))
+        weight = per_ball[trials.region[mine] - 1]
+        error = trials.measured_mm[mine] - diameter
+        low, middle, high = (_weighted_quantile(error, weight, q) for q in (0.25, 0.5, 0.75))
+        parts = np.abs(error - middle) / trials.se_mm[mine]
+        bias.append((float(diameter), middle))
+        spread.append((float(diameter), (high - low) / _QUARTILES_SD))
+        factors.append((float(diameter), _weighted_quantile(parts, weight, _INSIDE_ONE_SD)))
     return bias, spread, factors
 
 
-def _error_factor(error_mm: FloatArray, se_mm: FloatArray) -> float:
-    """Make standard errors so large that 68 % of the errors lie inside; 1 when too few tell."""
-    known = np.isfinite(error_mm)
-    if np.count_nonzero(known) < _MIN_ERRORS:
-        return 1.0
-    return float(np.quantile(np.abs(error_mm[known]) / se_mm[known], _INSIDE_ONE_SD))
+def _weighted_quantile(values: FloatArray, weight: FloatArray, share: float) -> float:
+    """Value below which this share of the weight lies, interpolated between the values."""
+    order = np.argsort(values)
+    below = np.cumsum(weight[order]) - weight[order] / 2
+    return float(np.interp(share * weight.sum(), below, values[order]))
 
 
 def expect_false(

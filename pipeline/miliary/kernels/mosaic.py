@@ -53,7 +53,8 @@ def first_voxels(
     """
     size = np.array(patch)
     first = np.asarray(middle_zyx, np.intp).reshape(-1, 3) - size // 2
-    return np.clip(first, 0, np.array(shape) - size)
+    clipped: IntArray = np.clip(first, 0, np.array(shape) - size)
+    return clipped
 
 
 def stack_patches(image: AnyArray, first_zyx: IntArray, patch: tuple[int, int, int]) -> AnyArray:

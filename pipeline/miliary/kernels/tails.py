@@ -42,7 +42,7 @@ def continue_tail(distance: FloatArray, weight: FloatArray, width: float) -> tup
 
     def excess(fall: float) -> float:
         """Mean of the truncated exponential less the one observed."""
-        return 1 / fall - width / np.expm1(fall * width) - mean
+        return float(1 / fall - width / np.expm1(fall * width) - mean)
 
     low, high = _FALL
     if excess(low) < 0 or excess(high) > 0:
