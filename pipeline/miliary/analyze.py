@@ -11,18 +11,20 @@ import numpy as np
 from miliary import pattern as patterns
 from miliary.analysis import Analysis
 from miliary.anatomy import SIDES, Anatomy
-from miliary.arrays import AnyArray, LabelArray
+from miliary.arrays import AnyArray, FloatArray, IntArray, LabelArray
 from miliary.calibrate import (
+    Trials,
+    correct_sizes,
+    cut_trial,
     describe_calibration,
-    error_factor,
+    expect_false,
     inject,
     label_regions,
     match_found,
-    neighbourhoods,
     place_balls,
     sensitivity_at,
     sensitivity_map,
-    smoothed_for_calibration,
+    stratum_volumes,
 )
 from miliary.config import Config
 from miliary.config.fissures import FissureSettings
@@ -97,13 +99,17 @@ def analyze(
     clock("quality")
     quality = estimate_quality(hu, anatomy, config.quality)
     clock("detect")
-    candidates = detect(hu, anatomy.inside_lung, anatomy.geometry.spacing_mm, config.detect)
+    scoring = replace(config.detect, keep_all=True)
+    scored = detect(hu, anatomy.inside_lung, anatomy.geometry.spacing_mm, scoring)
+    kept = config.detect.keep_all | (scored.score >= config.detect.threshold)
     clock("measure")
-    measured = measure(hu, anatomy, candidates, quality, config.measure)
+    measured = measure(hu, anatomy, scored.take(kept), quality, config.measure)
     clock("calibrate")
     known = measured.take(measured.score >= config.detect.threshold)
-    calibration, regions = calibrate(hu, anatomy, known, quality, config, calibration_rng)
-    nodules = replace(measured, diameter_se_mm=calibration.se_factor * measured.diameter_se_mm)
+    calibration, regions = calibrate(
+        hu, anatomy, known, quality, config, calibration_rng, scores=scored.score
+    )
+    nodules = correct_sizes(measured, calibration, config.measure.micronodule_mm)
     clock("describe")
     accepted = nodules.take(nodules.score >= config.detect.threshold)
     counts = patterns.count_by_lung(accepted, anatomy, config.pattern)
@@ -208,6 +214,8 @@ def calibrate(
     quality: ImageQuality,
     config: Config,
     rng: np.random.Generator,
+    *,
+    scores: FloatArray | None = None,
 ) -> tuple[Calibration, LabelArray]:
     """Put nodules into the scan, find and measure them by the same code, and compare.
 
@@ -225,6 +233,9 @@ def calibrate(
         Every setting.
     rng : numpy.random.Generator
         Source of randomness.
+    scores : (M,) float or None
+        Scores of all candidates in the scan, refused ones too: they tell how many false
+        positives to expect, which is left open without them.
 
     Returns
     -------
@@ -233,46 +244,62 @@ def calibrate(
     regions : (z, y, x) uint8
         The regions that its sensitivities are for.
     """
-    settings, geometry = config.calibrate, anatomy.geometry
+    settings, spacing_mm = config.calibrate, anatomy.geometry.spacing_mm
     regions = label_regions(anatomy, settings)
-    if settings.n_nodules == 0:
-        return Calibration((), (), (), 0), regions
-    smoothed = smoothed_for_calibration(hu, geometry.spacing_mm, settings)
     centres, diameters, region = place_balls(
-        smoothed,
+        hu,
         regions,
-        geometry.spacing_mm,
-        geometry.to_grid_mm(nodules.points_mm),
+        spacing_mm,
+        anatomy.geometry.to_grid_mm(nodules.points_mm),
         settings,
         rng=rng,
     )
     if len(centres) == 0:
         return Calibration((), (), (), 0), regions
-    trial = inject(
-        hu,
-        smoothed,
-        geometry.spacing_mm,
-        centres,
-        diameters,
-        quality,
-        config.measure.tissue_hu,
-        settings,
-    )
-    near = neighbourhoods(geometry.shape, geometry.spacing_mm, centres, 2 * settings.reach_mm)
-    accepting = replace(config.detect, keep_all=False)
-    candidates = detect(trial, anatomy.inside_lung, geometry.spacing_mm, accepting, near=near)
-    found, which = match_found(centres, candidates, geometry.spacing_mm, settings.reach_mm)
-    fit = fit_diameters(
-        trial, geometry.spacing_mm, candidates.take(which[found]), quality, config.measure
-    )
-    measured = np.full(len(centres), np.nan)
-    measured[found] = fit.diameter_mm
-    share = np.bincount(regions.ravel(), minlength=4)[1:].astype(float)
+    zone = anatomy.at(anatomy.zone_labels, centres / spacing_mm).astype(int)
+    trials = _try_balls(hu, anatomy, centres, (diameters, region, zone), quality, config, rng)
     calibration = describe_calibration(
-        found, diameters, region, measured, share / share.sum(), settings
+        trials, stratum_volumes(regions, anatomy.zone_labels), settings
     )
-    factor = error_factor(fit.diameter_mm - diameters[found], fit.diameter_se_mm)
-    return replace(calibration, se_factor=factor), regions
+    if scores is None:
+        return calibration, regions
+    litres = np.count_nonzero(anatomy.inside_lung) * anatomy.geometry.voxel_ml / 1000
+    false, error = expect_false(scores, trials, litres, config.detect.threshold, settings)
+    return replace(calibration, false_per_litre=false, false_per_litre_se=error), regions
+
+
+def _try_balls(
+    hu: AnyArray,
+    anatomy: Anatomy,
+    centres_grid_mm: FloatArray,
+    balls: tuple[FloatArray, IntArray, IntArray],
+    quality: ImageQuality,
+    config: Config,
+    rng: np.random.Generator,
+) -> Trials:
+    """Look for balls of given diameter, region and zone, and measure those that are found."""
+    settings, spacing_mm = config.calibrate, anatomy.geometry.spacing_mm
+    diameters, region, zone = balls
+    trial = cut_trial(hu, anatomy.inside_lung, spacing_mm, centres_grid_mm, settings)
+    tissue = rng.normal(config.measure.tissue_hu, config.measure.tissue_sd_hu, len(diameters))
+    filled = inject(trial, spacing_mm, diameters, quality, tissue, settings)
+    scoring = replace(config.detect, keep_all=True)
+    candidates = detect(filled, trial.inside_lung, spacing_mm, scoring, near=trial.near)
+    near, which = match_found(trial.centres_grid_mm, candidates, spacing_mm, settings.reach_mm)
+    score = np.zeros(len(diameters))
+    score[near] = candidates.score[which[near]]
+    found = near & (score >= config.detect.threshold)
+    fit = fit_diameters(
+        filled,
+        trial.inside_lung,
+        spacing_mm,
+        candidates.take(which[found]),
+        quality,
+        config.measure,
+    )
+    measured, se = np.full((2, len(diameters)), np.nan)
+    measured[found], se[found] = fit.diameter_mm, fit.diameter_se_mm
+    return Trials(diameters, region, zone, score, found, measured, se)
 
 
 def describe_in(
@@ -311,7 +338,7 @@ def describe_in(
     labels = anatomy.evaluable_labels
     kept = np.isin(labels, [SIDES[side] for side in sides])
     median_mm = float(np.median(nodules.diameter_mm)) if len(nodules) else 2.0
-    sensitivity = sensitivity_map(regions, calibration, median_mm)
+    sensitivity = sensitivity_map(regions, anatomy.zone_labels, calibration, median_mm)
     window = Window(np.where(kept, labels, np.uint8(0)), anatomy.geometry.spacing_mm, sensitivity)
     distances = {"pleura": anatomy.pleura_mm, "vessel": anatomy.vessel_mm}
     if anatomy.fissure_mm is not None:

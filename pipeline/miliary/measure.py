@@ -7,7 +7,7 @@ from itertools import pairwise, product
 import numpy as np
 
 from miliary.anatomy import LOBES, SIDES, ZONES, Anatomy
-from miliary.arrays import AnyArray, FloatArray, IntArray
+from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.config.measure import MeasureSettings
 from miliary.findings import ImageQuality
 from miliary.kernels.ballfit import BallFit, FitModel, fit_balls
@@ -52,12 +52,15 @@ def measure(
     """
     if len(candidates) == 0:
         return Nodules.empty()
-    fit = fit_diameters(hu, anatomy.geometry.spacing_mm, candidates, quality, settings)
+    fit = fit_diameters(
+        hu, anatomy.inside_lung, anatomy.geometry.spacing_mm, candidates, quality, settings
+    )
     return place(fit, anatomy, candidates, settings)
 
 
 def fit_diameters(
     hu: AnyArray,
+    inside_lung: BoolArray,
     spacing_mm: FloatArray,
     candidates: Candidates,
     quality: ImageQuality,
@@ -69,6 +72,8 @@ def fit_diameters(
     ----------
     hu : (z, y, x) int16 or float32
         Hounsfield units.
+    inside_lung : (z, y, x) bool
+        Lungs; what lies outside takes no part.
     spacing_mm : (3,) float
         Voxel size along z, y and x.
     candidates : Candidates
@@ -89,7 +94,14 @@ def fit_diameters(
     def fit(rows: IntArray, guess_mm: FloatArray, largest_mm: float) -> BallFit:
         reach_mm = largest_mm / 2 + settings.margin_mm + _SPARE_MM
         return fit_balls(
-            hu, start[rows], guess_mm, spacing_mm, model, reach_mm=reach_mm, batch=_BATCH
+            hu,
+            start[rows],
+            guess_mm,
+            spacing_mm,
+            model,
+            reach_mm=reach_mm,
+            batch=_BATCH,
+            inside=inside_lung,
         )
 
     every = np.arange(len(start))

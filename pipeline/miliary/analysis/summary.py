@@ -194,7 +194,9 @@ def _detection(analysis: Analysis) -> dict[str, Any]:
         "injected": calibration.injected,
         "sensitivity": [asdict(row) for row in calibration.sensitivity],
         "size_bias_mm": _by_diameter(calibration.size_bias_mm),
-        "se_factor": calibration.se_factor,
+        "se_factors": _by_diameter(calibration.se_factors),
+        "expected_false_per_litre": calibration.false_per_litre,
+        "expected_false_per_litre_se": calibration.false_per_litre_se,
         "size_sd_mm": _by_diameter(calibration.size_sd_mm),
     }
 

@@ -49,10 +49,12 @@ class MeasureSettings:
         source="beyond it lie the next vessels; 1.5 voxels of a usual scan",
     )
     outlier_hu: float = setting(
-        150.0,
-        "residuals above this, of vessels beside the ball, lose their weight",
+        30.0,
+        "residuals above this, of vessels beside the ball, lose their weight; above one standard "
+        "deviation of the noise where that is more",
         unit="HU",
-        source="between noise (30 to 100 HU) and the contrast of a vessel (several hundred)",
+        source="balls put into three phantoms: errors above 0.5 mm in 6 % at 150 HU, 5 % at 100, "
+        "3 % at 50, 1 to 2 % at 30",
     )
     min_noise_hu: float = setting(
         5.0,

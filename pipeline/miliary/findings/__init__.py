@@ -73,7 +73,7 @@ class Sensitivity:
     Parameters
     ----------
     region : str
-        `all`, `subpleural`, `perivascular`, `interior`, `right`, `left`, ...
+        `all`; `subpleural`, `fissural`, `perivascular`, `interior`; `upper`, `middle`, `lower`.
     diameter_mm : float
         True diameter of the nodules put in.
     value, low, high : float
@@ -99,16 +99,20 @@ class Calibration:
         Median error and robust standard deviation of the measured diameters.
     injected : int
         Number of nodules put in.
-    se_factor : float
+    se_factors : tuple of (diameter_mm, value)
         By how much standard errors of diameters must be enlarged to be true in this scan: a fit
-        knows the noise, but not the vessels nor how far the point spread is off.
+        knows the noise, but not its colour, nor vessels and walls. The bias is taken out first.
+    false_per_litre, false_per_litre_se : float or None
+        False positives to be expected a litre of evaluable lung, and their standard error.
     """
 
     sensitivity: tuple[Sensitivity, ...]
     size_bias_mm: tuple[tuple[float, float], ...]
     size_sd_mm: tuple[tuple[float, float], ...]
     injected: int
-    se_factor: float = 1.0
+    se_factors: tuple[tuple[float, float], ...] = ()
+    false_per_litre: float | None = None
+    false_per_litre_se: float | None = None
 
 
 @dataclass(frozen=True)

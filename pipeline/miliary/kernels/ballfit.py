@@ -29,6 +29,11 @@ _RIM_MM = 0.1
 
 _ROUNDS = 2
 
+#: An outlier lies at least so many standard deviations of the noise off ...
+_OUTLIER_NOISES = 1.0
+#: ... and on the dark side weights fall no farther than to so many.
+_DARK_NOISES = 3.0
+
 #: Weight of voxels outside of the image: next to none, yet what lies there alone can be solved.
 _UNKNOWN = 1e-3
 
@@ -67,6 +72,10 @@ class _Neighbourhood:
     values: FloatArray
     places: FloatArray
     taking_part: FloatArray
+
+    def take(self, rows: IntArray) -> _Neighbourhood:
+        """Give some of the fits."""
+        return _Neighbourhood(self.values[rows], self.places[rows], self.taking_part[rows])
 
 
 @dataclass(frozen=True)
@@ -179,6 +188,7 @@ def fit_balls(
     *,
     reach_mm: float,
     batch: int,
+    inside: BoolArray | None = None,
 ) -> BallFit:
     """Fit a blurred ball on a flat background to each of many places.
 
@@ -202,6 +212,8 @@ def fit_balls(
         and the margin.
     batch : int
         Balls fitted together; memory grows with it.
+    inside : (Z, Y, X) bool or None
+        Where given, voxels outside take no part: the wall that a ball lies at is none of it.
 
     Returns
     -------
@@ -213,7 +225,7 @@ def fit_balls(
     spacing = np.asarray(spacing_mm, float)
     ball = _ball_offsets(reach_mm, spacing)
     parts = [
-        _fit_batch(image, start[rows], diameter[rows], spacing, ball, model)
+        _fit_batch(image, inside, start[rows], diameter[rows], spacing, ball, model)
         for rows in np.array_split(np.arange(len(start)), max(1, -(-len(start) // batch)))
     ]
     joined = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
@@ -231,6 +243,7 @@ def _ball_offsets(reach_mm: float, spacing: FloatArray) -> IntArray:
 
 def _fit_batch(
     image: FloatArray,
+    inside: BoolArray | None,
     start: FloatArray,
     diameter: FloatArray,
     spacing: FloatArray,
@@ -243,6 +256,8 @@ def _fit_batch(
     values = image[z, y, x].astype(float)
     places = voxels * spacing
     known = ((voxels >= 0) & (voxels < image.shape)).all(axis=-1)
+    if inside is not None:
+        known &= inside[z, y, x]
     parameters = _first_guess(values, start, diameter, model)
     # The first round finds the size, the second looks at the voxels that this size calls for.
     for _ in range(_ROUNDS):
@@ -277,21 +292,22 @@ def _descend(
     resting = np.zeros(len(parameters), bool)
     cost, normal, gradient = _normal_equations(around, parameters, model)
     for _ in range(model.n_steps):
-        diagonal = np.einsum("nii->ni", normal)[:, :, None] * np.eye(6)
-        damped = normal + damping[:, None, None] * diagonal
-        step = np.linalg.solve(damped, gradient[..., None])[..., 0]
-        trial = _bounded(parameters + step, start, model)
-        new_cost, new_normal, new_gradient = _normal_equations(around, trial, model)
-        better = (new_cost <= cost) & ~resting
-        moved = np.abs(trial - parameters)[:, : _RADIUS + 1].max(axis=1)
-        parameters = np.where(better[:, None], trial, parameters)
-        cost = np.where(better, new_cost, cost)
-        normal = np.where(better[:, None, None], new_normal, normal)
-        gradient = np.where(better[:, None], new_gradient, gradient)
-        damping *= np.where(better, _DAMPING_DOWN, _DAMPING_UP)
-        resting |= moved < _REST_MM
-        if resting.all():
+        # Only balls that still move are worked on: most rest early, a few take every step.
+        moving = np.flatnonzero(~resting)
+        if len(moving) == 0:
             break
+        diagonal = np.einsum("nii->ni", normal[moving])[:, :, None] * np.eye(6)
+        damped = normal[moving] + damping[moving, None, None] * diagonal
+        step = np.linalg.solve(damped, gradient[moving][..., None])[..., 0]
+        trial = _bounded(parameters[moving] + step, start[moving], model)
+        new_cost, new_normal, new_gradient = _normal_equations(around.take(moving), trial, model)
+        better = new_cost <= cost[moving]
+        moved = np.abs(trial - parameters[moving])[:, : _RADIUS + 1].max(axis=1)
+        damping[moving] *= np.where(better, _DAMPING_DOWN, _DAMPING_UP)
+        resting[moving] = moved < _REST_MM
+        accepted = moving[better]
+        parameters[accepted], cost[accepted] = trial[better], new_cost[better]
+        normal[accepted], gradient[accepted] = new_normal[better], new_gradient[better]
     return parameters, normal, resting
 
 
@@ -326,9 +342,8 @@ def _normal_equations(
     )
     contrast = parameters[:, _CONTRAST, None]
     residual = around.values - parameters[:, _BACKGROUND, None] - contrast * share
-    # Only what is too bright is an outlier: lung is never darker than its background by much.
-    excess = np.maximum(residual, 0.0) / model.outlier_hu
-    weight = around.taking_part / (1.0 + excess**2) / model.noise_hu**2
+    loss, robust = _robust(residual, model)
+    weight = around.taking_part * robust / model.noise_hu**2
     columns = [
         -contrast[..., None] * by_offset,
         (contrast * by_radius)[..., None],
@@ -339,11 +354,25 @@ def _normal_equations(
     weighted = np.swapaxes(weight[..., None] * jacobian, 1, 2)
     normal = weighted @ jacobian
     gradient = (weighted @ residual[..., None])[..., 0]
-    # Cauchy's cost on the bright side, squares on the dark side.
-    bright = model.outlier_hu**2 * np.log1p(excess**2)
-    squares = np.where(residual > 0, bright, residual**2) * around.taking_part
+    squares = loss * around.taking_part
     tissue = parameters[:, _BACKGROUND] + parameters[:, _CONTRAST]
     miss = (model.tissue_hu - tissue) / model.tissue_sd_hu
     gradient[:, _CONTRAST:] += miss[:, None] / model.tissue_sd_hu
     normal[:, _CONTRAST:, _CONTRAST:] += 1 / model.tissue_sd_hu**2
     return squares.sum(axis=1) / model.noise_hu**2 + miss**2, normal, gradient
+
+
+def _robust(residual: FloatArray, model: FitModel) -> tuple[FloatArray, FloatArray]:
+    """Cauchy's loss in HU squared, and the weights that go with it.
+
+    Only what is too bright is an outlier: lung is never darker than its background by much. Yet
+    noise must weigh alike on both sides, or it would pull the background down (by 22 HU at 100 HU
+    of noise): the weights fall on the dark side too, as far as noise reaches and no farther.
+    """
+    scale = max(model.outlier_hu, _OUTLIER_NOISES * model.noise_hu)
+    far = _DARK_NOISES * model.noise_hu
+    excess = np.where(residual < 0, np.minimum(-residual, far), residual) / scale
+    weight = 1.0 / (1.0 + excess**2)
+    loss = scale**2 * np.log1p(excess**2)
+    beyond = np.maximum(-residual, far) ** 2 - far**2
+    return loss + weight * beyond, weight

@@ -206,7 +206,7 @@ def add_balls(
     diameters_mm: FloatArray,
     *,
     psf_sigma_mm: tuple[float, float, float],
-    tissue_hu: float,
+    tissue_hu: float | FloatArray,
     lung_limit_hu: float,
     reach_mm: float,
 ) -> FloatArray:
@@ -229,8 +229,8 @@ def add_balls(
         Diameters.
     psf_sigma_mm : (3,) float
         Standard deviation of the point spread along z, y and x.
-    tissue_hu : float
-        What the balls are made of.
+    tissue_hu : float or (N,) float
+        What the balls are made of, all or each.
     lung_limit_hu : float
         Brighter voxels do not count for the level of the lung around a ball.
     reach_mm : float
@@ -255,9 +255,10 @@ def add_balls(
     level = _lung_levels(smoothed, middle, spacing, lung_limit_hu, reach_mm)
     nearest = KDTree(middle * spacing).query(np.column_stack([z, y, x]) * spacing)[1]
     here = level[nearest]
-    filled = np.clip((smoothed[z, y, x] - here) / (tissue_hu - here), 0.0, 1.0)
+    tissue = np.broadcast_to(tissue_hu, len(middle))[nearest]
+    filled = np.clip((smoothed[z, y, x] - here) / (tissue - here), 0.0, 1.0)
     result = np.array(image, np.float32)
-    result[z, y, x] += share[z, y, x] * (tissue_hu - here) * (1.0 - filled)
+    result[z, y, x] += share[z, y, x] * (tissue - here) * (1.0 - filled)
     return result
 
 

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""How well nodules are found and sized, and how well the package knows it.
+
+    benchmarks/detection.py sensitivity     by diameter, at 1, 3, 10 and 20 false positives a litre
+    benchmarks/detection.py regions         beside pleura, fissures and vessels
+    benchmarks/detection.py sizes           bias, spread and honesty of diameters, 1.5 to 10 mm
+    benchmarks/detection.py acquisition     noise and point spread against a phantom's truth
+    benchmarks/detection.py calibration     said sensitivity and false positives against the true
+    benchmarks/detection.py dense           nodules at 1 per ml
+    benchmarks/detection.py times           seconds and memory; beside skimage's blob_log
+
+Real scans come from ../shared (not part of the repository); nodules are put into them by
+../shared/eval/insert_nodules.py, which shares no code with the package. The left lung of lidc-0314
+took no part in training. `--phantoms` leaves the real scans out. Three seeds each, none of them
+used for training or fitting. Intervals are 95 %. Scenes and results are kept in build/detection/,
+results by a fingerprint of the package: a run that was ended goes on where it stopped, and one
+after a change measures anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+from _detection_acquisition import acquisition
+from _detection_known import calibration, sizes
+from _detection_runs import OWN_MM, Found, found_in
+from _detection_scenes import PHANTOM_SEEDS, REAL, REAL_SEEDS, Scene, litre_phantom, real
+from _detection_tables import REACH_MM, print_table, rate, share
+from _detection_times import times
+from scipy.spatial import KDTree
+
+from miliary.config.detect import DetectSettings
+
+BANDS_MM = ((1.2, 1.6), (1.6, 2.2), (2.2, 3.0))
+FALSE_PER_LITRE = (1, 3, 10, 20)
+#: Nodules a litre: some 8 mm apart, so that they seldom touch.
+PER_LITRE = 300
+#: Nodules a litre of a dense and of a thin scan, and their diameters in mm.
+DENSE, THIN, DENSE_MM = 1000, 200, (1.6, 2.4)
+SCANS = (REAL, "nlst-low-dose", "rider-0117-lower")
+#: Where no nodule is, to tell how often a candidate is near by chance.
+AWAY_MM = np.array([4.0, 0.0, 0.0])
+LEFT, BOTH = (2,), (1, 2)
+
+
+def sources(only_phantoms: bool) -> dict[str, Callable[[], list[Found]]]:
+    """Groups of scenes by name, three seeds each."""
+
+    def phantoms() -> list[Found]:
+        return [
+            found_in(f"phantom-{seed}", partial(litre_phantom, seed, PER_LITRE, 1.2, 3.0))
+            for seed in PHANTOM_SEEDS
+        ]
+
+    def inserted(sides: tuple[int, ...]) -> list[Found]:
+        return [
+            found_in(f"{REAL}-{seed}", partial(real, seed, PER_LITRE)).lung(sides)
+            for seed in REAL_SEEDS
+        ]
+
+    groups: dict[str, Callable[[], list[Found]]] = {}
+    if not only_phantoms:
+        groups[f"{REAL}, left lung (never trained on)"] = partial(inserted, LEFT)
+        groups[f"{REAL}, both lungs"] = partial(inserted, BOTH)
+    groups["phantoms, 1 l each"] = phantoms
+    return groups
+
+
+def sensitivity(options: argparse.Namespace) -> None:
+    """Table (a): by diameter, at several rates of false positives and at the default."""
+    default = DetectSettings().threshold
+    rows = []
+    for name, group in sources(options.phantoms).items():
+        scenes = group()
+        graded = [scene.graded() for scene in scenes]
+        for low, high in BANDS_MM:
+            cells = [name, f"{low}-{high}"]
+            limits = [[g.threshold(rate_) for g in graded] for rate_ in FALSE_PER_LITRE]
+            limits.append([np.nextafter(default, 0)] * len(graded))
+            cells += [pooled(scenes, graded, at, low, high) for at in limits]
+            rows.append([*cells, survived(scenes, low, high)])
+        n = sum(int((g.false_score >= default).sum()) for g in graded)
+        told = rate(n, sum(g.litres for g in graded))
+        rows.append([name, "false a litre", *map(str, FALSE_PER_LITRE), told, ""])
+    heads = ["scan", "mm", *(f"at {n} a litre" for n in FALSE_PER_LITRE)]
+    print_table(
+        f"Sensitivity, {PER_LITRE} nodules a litre, three seeds; default threshold {default}",
+        [*heads, "at the default", f"scored (within {OWN_MM} mm)"],
+        rows,
+    )
+    if not options.phantoms:
+        untouched()
+
+
+def pooled(scenes: list[Found], graded: list, limits: list[float], low: float, high: float) -> str:
+    """Share found above each scene's limit of the nodules in a band."""
+    hits = [
+        g.score[in_band(s, low, high)] > limit
+        for s, g, limit in zip(scenes, graded, limits, strict=True)
+    ]
+    joined = np.concatenate(hits)
+    return share(joined.sum(), len(joined))
+
+
+def survived(scenes: list[Found], low: float, high: float) -> str:
+    """Share of the nodules with a candidate of their own; beside it, of places 4 mm away."""
+    own, chance, n = 0, 0, 0
+    for scene in scenes:
+        tree = KDTree(scene.points_mm)
+        places = scene.truth_mm[in_band(scene, low, high)]
+        own += (tree.query(places)[0] <= OWN_MM).sum()
+        chance += (tree.query(places + AWAY_MM)[0] <= OWN_MM).sum()
+        n += len(places)
+    return f"{share(own, n)}, by chance {chance / n:.2f}"
+
+
+def in_band(scene: Found, low: float, high: float) -> np.ndarray:
+    """Which nodules (N,) are of some diameters."""
+    return (scene.diameter_mm >= low) & (scene.diameter_mm < high)
+
+
+def untouched() -> None:
+    """False positives of the default in scans as they are; patients' own nodules count as such."""
+    default, rows = DetectSettings().threshold, []
+    for scan in SCANS:
+        found = found_in(f"{scan}-as-it-is", partial(real, 0, 0, scan=scan))
+        for name, sides in (("left", LEFT), ("both", BOTH)):
+            lung = found.lung(sides)
+            n = int((lung.candidates.score >= default).sum())
+            rows.append([scan, name, rate(n, sum(lung.litres.values()))])
+    print_table("Accepted in scans without insertion", ["scan", "lung", "a litre"], rows)
+
+
+def regions(options: argparse.Namespace) -> None:
+    """Table (b): sensitivity by what a nodule lies beside, at 10 false positives a litre."""
+    rows = []
+    for name, group in sources(options.phantoms).items():
+        scenes = group()
+        graded = [scene.graded() for scene in scenes]
+        for low, high in BANDS_MM[1:]:
+            cells = []
+            for place in ("interior", "outer 3 mm", "fissure", "vessel"):
+                hits = np.concatenate(
+                    [
+                        g.score[in_band(s, low, high) & (s.beside == place)] > g.threshold(10)
+                        for s, g in zip(scenes, graded, strict=True)
+                    ]
+                )
+                cells.append(f"{share(hits.sum(), len(hits))} of {len(hits)}")
+            rows.append([name, f"{low}-{high}", *cells])
+    print_table(
+        "Sensitivity at 10 false positives a litre, by place",
+        ["scan", "mm", "interior", "outer 3 mm", "fissure (2 mm)", "vessel (2 mm)"],
+        rows,
+    )
+
+
+def dense(options: argparse.Namespace) -> None:
+    """Table (f): what is lost, merged and doubled at 1 nodule per ml, at the default."""
+
+    def left_lung(seed: int, per_litre: int) -> Scene:
+        return real(seed, per_litre, *DENSE_MM, side="left")
+
+    def one_phantom(seed: int, per_litre: int) -> Scene:
+        return litre_phantom(seed, per_litre, *DENSE_MM)
+
+    kinds: dict[str, tuple[Callable[[int, int], Scene], tuple[int, ...]]] = {}
+    if not options.phantoms:
+        kinds[f"{REAL}, left lung"] = (left_lung, REAL_SEEDS)
+    kinds["phantoms, 1 l each"] = (one_phantom, PHANTOM_SEEDS)
+    rows = []
+    for name, (make, seeds) in kinds.items():
+        for per_litre in (THIN, DENSE):
+            found = [
+                found_in(f"{name}-{seed}-{per_litre}", partial(make, seed, per_litre))
+                for seed in seeds
+            ]
+            counts = np.sum([outcomes(scene) for scene in found], axis=0)
+            hits, merged, doubled, n = counts
+            told = [share(k, n) for k in (hits, merged, doubled)]
+            rows.append([name, f"{per_litre / 1000}", str(n), *told])
+    heads = ["scan", "per ml", "nodules", "found", "merged", "doubled"]
+    print_table("Dense nodules of 1.6 to 2.4 mm at the default operating point", heads, rows)
+
+
+def outcomes(scene: Found) -> tuple[int, int, int, int]:
+    """Found, merged with a neighbour that was found, doubled; and how many there are.
+
+    Merged: missed, and the candidate of a neighbour lies between the two. Doubled: a second
+    accepted candidate inside the nodule's reach that is nobody else's.
+    """
+    accepted = scene.candidates.score >= DetectSettings().threshold
+    kept = Found(**{**vars(scene), "candidates": scene.candidates.take(accepted)})
+    graded = kept.graded()
+    hit = graded.row >= 0
+    left = kept.points_mm[graded.false_row]
+    doubled = 0
+    if len(left):
+        distance, which = KDTree(scene.truth_mm).query(left)
+        doubled = len(np.unique(which[(distance <= REACH_MM) & hit[which]]))
+    merged = 0
+    if hit.any() and (~hit).any():
+        # A candidate matched to another nodule, nearer to the missed one than nodules are wide.
+        taken = KDTree(kept.points_mm[graded.row[hit]])
+        merged = int((taken.query(scene.truth_mm[~hit])[0] <= REACH_MM).sum())
+    return int(hit.sum()), merged, doubled, len(hit)
+
+
+PARTS = {
+    "sensitivity": sensitivity,
+    "regions": regions,
+    "sizes": sizes,
+    "acquisition": acquisition,
+    "calibration": calibration,
+    "dense": dense,
+    "times": times,
+}
+
+
+def parts(names: list[str]) -> Iterator[Callable[[argparse.Namespace], None]]:
+    """The parts asked for; all of them for none."""
+    for name, part in PARTS.items():
+        if not names or name in names:
+            yield part
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all unless named")
+    parser.add_argument("--phantoms", action="store_true", help="without the real scans")
+    options = parser.parse_args()
+    for part in parts(options.parts):
+        part(options)
+
+
+if __name__ == "__main__":
+    main()
