@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import platform
 import shutil
 import sys
-import uuid
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
@@ -20,6 +19,15 @@ import numpy as np
 import miliary
 from miliary.config import config_dict, config_hash
 from miliary.errors import CaseFolderError
+from miliary.io.case_places import (
+    PROVENANCE,
+    REPORT,
+    SUMMARY,
+    TOOL,
+    is_case_folder,
+    partial_name,
+    swap_in,
+)
 from miliary.io.images import write_mask
 from miliary.io.segmentation import write_segmentation
 from miliary.io.structured_report import write_structured_report
@@ -35,13 +43,8 @@ if TYPE_CHECKING:
     from miliary.io.series import SeriesInfo
     from miliary.nodules import Nodules
 
-SUMMARY, PROVENANCE, REPORT = "summary.json", "provenance.json", "report.html"
-
 #: The columns of `curves.csv`, in their order. The contract fixes them.
 CURVE_COLUMNS = ("function", "lung", "r_mm", "observed", "expected", "low", "high")
-
-#: What `provenance.json` says for a folder to be one of ours.
-TOOL = "miliary"
 
 _LIBRARIES = (
     "numpy",
@@ -101,11 +104,11 @@ def write_case(
     # A name like `.` or `case/..` has none that a neighbour could take after.
     given, folder = folder, Path(folder).resolve()
     _check_replaceable(folder)
-    partial = _partial_name(folder, "new")
+    partial = partial_name(folder, "new")
     try:
         partial.mkdir(parents=True)
         _fill(partial, analysis, series if dicom else None, dict(provenance or {}))
-        _swap(partial, folder)
+        swap_in(partial, folder)
     except OSError as error:
         raise CaseFolderError(
             f"the case folder must be writable, got {error.strerror or type(error).__name__}; "
@@ -115,56 +118,6 @@ def write_case(
         # Gone by now unless something failed, be it an interrupt.
         shutil.rmtree(partial, ignore_errors=True)
     return given
-
-
-def is_case_folder(folder: Path) -> bool:
-    """Tell whether a folder is a whole case that this tool wrote.
-
-    Parameters
-    ----------
-    folder : Path
-        Any path.
-
-    Returns
-    -------
-    bool
-        True where its provenance says so.
-    """
-    return bool(read_provenance(folder))
-
-
-def read_provenance(folder: Path) -> dict[str, Any]:
-    """Read the provenance of a case folder.
-
-    Parameters
-    ----------
-    folder : Path
-        Any path.
-
-    Returns
-    -------
-    dict
-        Empty where the folder is none of ours.
-    """
-    try:
-        found = json.loads((folder / PROVENANCE).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    ours = isinstance(found, dict) and found.get("tool") == TOOL
-    return found if ours else {}
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed process left beside a case folder, half-written.
-
-    Parameters
-    ----------
-    folder : Path
-        The case folder, whether or not it exists.
-    """
-    for kind in ("new", "old"):
-        for partial in folder.parent.glob(f".{folder.name}.{kind}-*"):
-            shutil.rmtree(partial, ignore_errors=True)
 
 
 def draw_nodules(nodules: Nodules, anatomy: Anatomy) -> IntArray:
@@ -217,6 +170,7 @@ def _fill(
     folder: Path, analysis: Analysis, series: SeriesInfo | None, extra: dict[str, Any]
 ) -> None:
     """Write every file; compression leaves the interpreter lock, so masks go on two threads."""
+    started = time.perf_counter()
     labels = draw_nodules(analysis.nodules, analysis.anatomy)
     facts = _provenance(analysis) | extra
     with ThreadPoolExecutor(min(2, n_threads())) as pool:
@@ -232,6 +186,8 @@ def _fill(
             _write_dicom(folder, analysis, labels, series)
         for job in jobs:
             job.result()
+    facts["seconds"] = {**facts["seconds"], "write": time.perf_counter() - started}
+    facts["peak_rss_mb"] = _peak_rss_mb()
     # Last, for it is what makes the folder ours.
     write_json(folder / PROVENANCE, facts | {"config": config_dict(analysis.config)})
 
@@ -349,12 +305,13 @@ def _commit() -> str | None:
 
 
 def _peak_rss_mb() -> float | None:
-    """Give the peak of this process so far; a worker may have had larger cases before."""
+    """Give the peak of this process so far, or of its decoders; `miliary run` forks one a case."""
     try:
         import resource
     except ImportError:
         return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(who).ru_maxrss for who in whose)
     # Linux counts in kB, macOS in bytes.
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
 
@@ -367,34 +324,3 @@ def _check_replaceable(folder: Path) -> None:
         f"a case folder must be new, empty or one that miliary wrote, got {folder.name!r}, which "
         "holds something else; move it away or name another folder"
     )
-
-
-def _partial_name(folder: Path, kind: str) -> Path:
-    return folder.with_name(f".{folder.name}.{kind}-{uuid.uuid4().hex[:8]}")
-
-
-def _swap(partial: Path, folder: Path) -> None:
-    """Put the new folder in its place; what was there stays until the new one stands."""
-    for path in partial.iterdir():
-        _sync(path)
-    _sync(partial)
-    old = _partial_name(folder, "old")
-    if folder.exists():
-        folder.rename(old)
-    try:
-        partial.rename(folder)
-    except BaseException:
-        if old.exists():
-            old.rename(folder)
-        raise
-    _sync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    """Force a file or folder to the disk, so that a power cut finds it whole."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
