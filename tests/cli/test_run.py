@@ -14,16 +14,18 @@ import SimpleITK as sitk  # noqa: N813
 import miliary
 import oracles_cli
 from miliary import case_folder
-from miliary.cli import case, run
 from miliary.cli import cohort as cohort_module
-from miliary.cli.case import CASE_COLUMNS, describe_error, done_row
+from miliary.cli import run
+from miliary.cohort import attempt
+from miliary.cohort.rows import CASE_COLUMNS, describe_error, done_row
 from miliary.config import Config
 from miliary.errors import AnatomyError
+from miliary.io import case_places
 from miliary.io.reading import read_series
 from miliary.io.series import find_inputs
 from miliary.report import render_report
 
-TABLES = {"cases.csv", "series.csv", "index.html", "dataset_description.json"}
+TABLES = {"cases.csv", "series.csv", "index.html", "dataset_description.json", "log.jsonl"}
 
 
 def rows(path):
@@ -112,7 +114,7 @@ class TestOneCase:
         assert not list((tmp_path / "out").rglob("*.dcm"))
 
     def test_no_file_but_the_dicom_ones_names_the_patient(self, command, tmp_path, monkeypatch):
-        monkeypatch.setattr(run, "run_case", case.run_case)
+        monkeypatch.setattr(cohort_module, "run_apart", attempt.run_apart)
         monkeypatch.setattr(case_folder, "render_report", render_report)
         secrets = ["featherstonehaugh", "zebedee", "zq7784512", "19571103"]
         oracles_cli.write_series(tmp_path / "in" / "Zebedee ZQ7784512" / "1.2.840.113619.2.55")
@@ -185,7 +187,7 @@ class TestWrongInput:
         assert names(tmp_path) == {"in"}
 
     def test_no_scheduler_at_the_address(self, command, one_scan, tmp_path, monkeypatch):
-        monkeypatch.setattr("miliary.cli.batch._PATIENCE", 0.2)
+        monkeypatch.setattr("miliary.cohort.engine._PATIENCE", 0.2)
         words = ["--scheduler", "nonsense://nowhere"]
         ended = command("run", one_scan, "--out", tmp_path / "out", *words)
         assert ended.status == 1
@@ -213,7 +215,7 @@ class TestFailures:
         ("error", "code", "message"),
         [
             (AnatomyError("a lung must be seen, got none"), "E_NO_LUNGS", "a lung must be seen"),
-            (MemoryError(), "E_MEMORY", "needs more memory than there is"),
+            (MemoryError(), "E_MEMORY", "needs more memory than it may take"),
             (RuntimeError("/home/x/Smith^John is bad"), "E_INTERNAL", "RuntimeError"),
         ],
     )
@@ -259,10 +261,10 @@ class TestFailures:
         assert names(tmp_path) == set()
 
     def test_a_full_disk_is_told(self, command, one_scan, tmp_path, monkeypatch):
-        def full(path, columns):
+        def full(path):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(cohort_module, "write_csv", full)
+        monkeypatch.setattr(case_places, "sync", full)
         ended = command("run", one_scan, "--out", tmp_path / "out")
         assert ended.status == 1
         assert "cases.csv must be writable, got No space left on device" in ended.err
@@ -405,7 +407,7 @@ class TestRows:
         assert describe_error(error).startswith("ValueError: bad … in … or … 3 of 4;")
 
     def test_the_columns_are_those_of_the_contract(self):
-        assert ",".join(case.CASE_COLUMNS) == (
+        assert ",".join(CASE_COLUMNS) == (
             "case,source,status,code,message,miliary,pattern,nodules,density_per_l,"
-            "diameter_median_mm,diameter_cv,seconds"
+            "diameter_median_mm,diameter_cv,seconds,peak_mb,run_key"
         )

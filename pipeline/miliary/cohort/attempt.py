@@ -16,6 +16,9 @@ from miliary.cohort.rows import Outcome, Task, failed_row
 #: Signals by which others end a process; the rest are its own fault.
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
+#: What a case needs, and what its libraries would import one by one when first used.
+_IMPORTS = ("miliary.cohort.case", "matplotlib.backends.backend_agg", "PIL.WebPImagePlugin")
+
 
 def run_apart(task: Task, place: Place) -> Outcome:
     """Do one case in a process of its own, within its limits of time and memory.
@@ -40,6 +43,7 @@ def run_apart(task: Task, place: Place) -> Outcome:
         limit_mb(need_mb(task.info, settings), place.memory_mb, settings),
         threads_each(place.side_by_side),
         str(task.folder),
+        _IMPORTS,
     )
 
     def tell(message: tuple[str, float]) -> None:

@@ -55,7 +55,7 @@ class Place:
     side_by_side: int
     memory_mb: float
     tell: Callable[[Event], None]
-    wanted: Callable[[], bool] = lambda: True
+    wanted: Callable[[], bool]
 
 
 Worker = Callable[[Any, Place], Any]
@@ -98,7 +98,7 @@ class Watch(Generic[Task, Result]):
     """
 
     done: Callable[[Task, Result | Exception], None]
-    event: Callable[[Event], None] = lambda _: None
+    event: Callable[[Event], None]
 
 
 def run_tasks(
@@ -127,7 +127,9 @@ def run_tasks(
     """
     if cluster.scheduler is None and min(cluster.jobs, len(tasks)) <= 1:
         for task in tasks:
-            watch.done(task, _attempt(worker, task, Place(1, cluster.memory_mb, watch.event)))
+            watch.done(
+                task, _attempt(worker, task, Place(1, cluster.memory_mb, watch.event, _always))
+            )
         return
     with _client(min(cluster.jobs, len(tasks)), cluster) as client:
         memory_mb = cluster.memory_mb if cluster.scheduler is None else _UNBOUNDED
@@ -137,6 +139,10 @@ def run_tasks(
         except BaseException:
             run.stop()
             raise
+
+
+def _always() -> bool:
+    return True
 
 
 def _attempt(worker: Worker, task: Any, place: Place) -> Any:

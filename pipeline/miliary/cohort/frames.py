@@ -26,6 +26,8 @@ class Order:
         Threads for it.
     folder : str
         What the child writes there under a hidden name is removed if it comes to a bad end.
+    imports : tuple of str
+        Modules that the server imports first, once for all children.
     """
 
     call: bytes
@@ -33,6 +35,7 @@ class Order:
     megabytes: float
     threads: int
     folder: str = ""
+    imports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import os
 import pickle
 import resource
@@ -38,27 +39,19 @@ def serve() -> None:
     os.dup2(2, 1)
     # Ctrl-C is the business of who started this process; its end ends us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _preload()
     while (message := requests.wait()) is not None:
         order: Order = pickle.loads(message)
+        _import(order.imports)
         if not _do(order, requests, answers):
             return
 
 
-def _preload() -> None:
-    """Import what a case needs, and what its libraries would import one by one when first used."""
-    import importlib
-
-    for name in (
-        "miliary.analyze",
-        "miliary.case_folder",
-        "miliary.cohort.case",
-        "miliary.io.reading",
-        "matplotlib.backends.backend_agg",
-        "PIL.WebPImagePlugin",
-    ):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+def _import(names: tuple[str, ...]) -> None:
+    """Import what children need, where it is there; they would say what is wrong with it."""
+    for name in names:
+        if name not in sys.modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
 
 
 def _do(order: Order, requests: FrameReader, answers: int) -> bool:
