@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ import oracles_cli
 from miliary import case_folder
 from miliary.cli import cohort as cohort_module
 from miliary.cli import run
-from miliary.cohort import attempt
+from miliary.cohort import attempt, inputs
 from miliary.cohort.rows import CASE_COLUMNS, describe_error, done_row
 from miliary.config import Config
 from miliary.errors import AnatomyError
@@ -101,6 +102,10 @@ class TestOneCase:
         facts = json.loads(path.read_text())
         assert facts["config"]["detect"]["threshold"] == 0.25
         assert (facts["seed"], facts["dicom"]) == (9, True)
+        assert (facts["input_files"], facts["series"]["rejected"]) == (24, [])
+        assert facts["series"]["chosen"]["code"] == "OK"
+        assert facts["input_bytes"] > 2 * 24 * 40 * 56
+        assert {"read", "write"} <= facts["seconds"].keys()
         assert {"findings.seg.dcm", "findings.sr.dcm"} <= names(path.parent)
 
     def test_dicom_results_of_a_volume_file_are_said_to_be_none(self, command, one_scan, tmp_path):
@@ -260,6 +265,24 @@ class TestFailures:
         assert command("run", one_scan, "--out", tmp_path / "a" / "b").status == 130
         assert names(tmp_path) == set()
 
+    def test_a_second_run_in_the_folder_is_refused(self, command, one_scan, tmp_path):
+        (tmp_path / "out").mkdir()
+        with (tmp_path / "out" / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            ended = command("run", one_scan, "--out", tmp_path / "out")
+        assert ended.status == 1
+        assert "must belong to one run at a time" in ended.err
+
+    def test_events_are_logged(self, command, cohort, tmp_path):
+        command("run", cohort, "--out", tmp_path / "out")
+        lines = (tmp_path / "out" / "log.jsonl").read_text().splitlines()
+        told = [json.loads(line) for line in lines]
+        kinds = [item["event"] for item in told]
+        assert (kinds[0], kinds[-1]) == ("run", "end")
+        assert (kinds.count("start"), kinds.count("case")) == (2, 3)
+        assert (told[0]["cases"], told[-1]["done"]) == (3, 3)
+        assert {item["step"] for item in told if item["event"] == "step"} >= {"read", "detect"}
+
     def test_a_full_disk_is_told(self, command, one_scan, tmp_path, monkeypatch):
         def full(path):
             raise OSError(28, "No space left on device")
@@ -310,6 +333,47 @@ class TestResume:
         ended = command("run", scan, "--out", out, "--resume", *words)
         assert ended.status == 0
         assert ", kept" not in ended.err
+
+    def test_a_failure_is_kept_until_it_is_asked_for(self, command, cohort, tmp_path, monkeypatch):
+        out, real, calls = tmp_path / "out", oracles_cli.fake_analyze, []
+
+        def fail(volume, *args, **kwargs):
+            calls.append(volume.case)
+            if volume.case == calls[0]:
+                raise AnatomyError("a lung must be seen, got none")
+            return real(volume, *args, **kwargs)
+
+        monkeypatch.setattr(oracles_cli, "fake_analyze", fail)
+        command("run", cohort, "--out", out)
+        table = (out / "cases.csv").read_text()
+        ended = command("run", cohort, "--out", out, "--resume")
+        assert (ended.status, len(calls)) == (2, 2)
+        assert "failed, kept: E_NO_LUNGS" in ended.err
+        assert (out / "cases.csv").read_text() == table
+        monkeypatch.setattr(oracles_cli, "fake_analyze", real)
+        # Another configuration may do better.
+        words = ["--resume", "--set", "detect.threshold=0.4"]
+        ended = command("run", cohort / "patient-1", "--out", out, *words)
+        assert "kept" not in ended.err
+        ended = command("run", cohort, "--out", out, "--retry-failed")
+        assert "2 of 3 cases done, 1 failed" in ended.err
+        assert ended.err.count(", kept") == 1
+
+    def test_what_only_says_how_to_run_changes_nothing(self, command, one_scan, tmp_path):
+        command("run", one_scan, "--out", tmp_path / "out")
+        words = ["--resume", "--set", "run.timeout_s=99"]
+        assert ", kept" in command("run", one_scan, "--out", tmp_path / "out", *words).err
+
+    def test_files_that_are_still_the_same_are_not_read_again(
+        self, command, one_scan, tmp_path, monkeypatch
+    ):
+        command("run", one_scan, "--out", tmp_path / "out")
+
+        def read(task):
+            raise AssertionError(task)
+
+        monkeypatch.setattr(inputs, "read_manifest", read)
+        assert ", kept" in command("run", one_scan, "--out", tmp_path / "out", "--resume").err
 
     def test_copied_and_renamed_files_are_the_same_input(self, command, one_scan, tmp_path):
         command("run", one_scan, "--out", tmp_path / "out")
