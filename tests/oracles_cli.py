@@ -69,20 +69,28 @@ def fake_page(analysis: Any, facts: Any) -> str:
     return "page"
 
 
-def fake_run_case(task: Any, progress: Any = None) -> Any:
-    """`run_case` with the fake analysis, in whatever process it runs."""
-    import miliary.case_folder as case_folder
-    from miliary.cli.case import run_case
+def call_here(function, arguments, order, *, tell, wanted):
+    """As `call_apart`, in this process: what tests put in place of other things counts there."""
+    from miliary.cohort.apart import Answer
+    from miliary.cohort.frames import End
 
-    __import__("miliary.analyze")
+    return Answer(function(*arguments, tell), End("", 0, 0.0))
+
+
+def fake_run_apart(task: Any, place: Any) -> Any:
+    """`run_apart` with the fake analysis, in whatever process it runs, and in that process."""
+    import miliary.case_folder as case_folder
+    from miliary.cohort import attempt, case
+
     # Workers are processes of their own: what is replaced here ends with them, and in this
     # process the test puts it back.
-    sys.modules["miliary.analyze"].analyze = fake_analyze
+    case.analyze = fake_analyze
     case_folder.render_report = fake_page
-    return run_case(task, progress)
+    attempt.call_apart = call_here
+    return attempt.run_apart(task, place)
 
 
-def square_or_die(task: tuple[int, str]) -> int:
+def square_or_die(task: tuple[int, str], place: Any) -> int:
     """A worker that may fail, or take its process with it."""
     number, fate = task
     if fate == "die":
@@ -94,7 +102,35 @@ def square_or_die(task: tuple[int, str]) -> int:
     return number**2
 
 
-def write_half_and_hang(task: Any, progress: Any = None) -> Any:
-    """A case that never ends, with half a folder on the disk."""
-    (task.out / f".{task.info.case}.new-half").mkdir()
-    time.sleep(600)
+def write_half_and(folder: str, fate: str, tell: Any) -> str:
+    """A case with half a folder on the disk, and then a bad end, or a good one."""
+    half = Path(folder).with_name(f".{Path(folder).name}.new-{os.getpid()}-0123abcd")
+    half.mkdir()
+    tell(("half", 0.5))
+    if fate == "hang":
+        time.sleep(600)
+    elif fate == "memory":
+        hoard = []
+        while True:
+            hoard.append(np.ones((1000, 1000)))
+    elif fate == "too much":
+        np.empty(1 << 40, np.uint8)
+    elif fate == "exit":
+        os._exit(3)
+    elif fate != "live":
+        os.kill(os.getpid(), getattr(signal, fate))
+    half.rmdir()
+    return "whole"
+
+
+def hang_half_written(task: Any, tell: Any) -> Any:
+    """A case that never ends."""
+    return write_half_and(str(task.folder), "hang", tell)
+
+
+def run_apart_and_hang(task: Any, place: Any) -> Any:
+    """`run_apart` of a case that never ends."""
+    from miliary.cohort import attempt
+
+    attempt._do_case = hang_half_written
+    return attempt.run_apart(task, place)

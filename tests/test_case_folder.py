@@ -172,7 +172,7 @@ def test_provenance_tells_how_and_nothing_of_whom_or_where(analysis, series, tmp
     assert str(tmp_path.parts[1]) + "/" not in json.dumps(facts)
 
 
-@pytest.mark.parametrize("part", ["write_markups", "write_mask", "render_report", "_swap"])
+@pytest.mark.parametrize("part", ["write_markups", "write_mask", "render_report", "swap_in"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), KeyboardInterrupt(), ValueError()])
 def test_a_failure_leaves_nothing_and_keeps_what_was_there(
     analysis, tmp_path, monkeypatch, part, error
@@ -212,14 +212,6 @@ def test_a_folder_of_somebody_else_is_refused(analysis, tmp_path, content):
     with pytest.raises(CaseFolderError, match="new, empty or one that miliary wrote, got 'case-1'"):
         write_case(analysis, folder)
     assert names(folder) == {content}
-
-
-def test_leftovers_of_a_killed_process_are_removed(tmp_path):
-    for name in (".case-1.new-0a1b", ".case-1.old-77", ".case-12.new-1"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "lungs.nii.gz").touch()
-    case_folder.remove_leftovers(tmp_path / "case-1")
-    assert names(tmp_path) == {".case-12.new-1"}
 
 
 def test_analysis_saves_itself(analysis, tmp_path):

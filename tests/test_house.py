@@ -24,7 +24,7 @@ from miliary.nodules import NODULE_COLUMNS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pipeline" / "miliary"
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CLUSTER.md", "CONTRIBUTING.md")
 FOLDERS = ("benchmarks", "configs", "pipeline", "sample_data", "scripts", "tests")
 CONTRACT_COMMANDS = {"run", "series", "compare", "phantom", "score", "config", "demo"}
 #: Steps on plain arrays, and the two lines of the whole way.
@@ -193,7 +193,11 @@ def distributions_of(packages: set[str]) -> set[str]:
 
 def test_what_is_imported_is_declared_and_the_other_way_round():
     declared = {normal(text) for text in PROJECT["dependencies"]}
-    extras = {normal(text) for text in PROJECT["optional-dependencies"]["frames"]}
+    extras = {
+        normal(text)
+        for extra in ("frames", "parquet")
+        for text in PROJECT["optional-dependencies"][extra]
+    }
     imported = distributions_of(imported_packages())
     assert imported - declared - extras == set()
     assert declared - imported - PLUGINS == set()

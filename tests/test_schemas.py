@@ -11,7 +11,7 @@ import oracles_cli
 import oracles_schema
 from miliary.analysis import SUMMARY_SCHEMA
 from miliary.case_files import CURVE_COLUMNS
-from miliary.cli.case import CASE_COLUMNS
+from miliary.cohort.rows import CASE_COLUMNS
 from miliary.config import Config
 from miliary.config.reading import ReadSettings
 from miliary.io.reading import read_series

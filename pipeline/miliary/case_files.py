@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 #: The columns of `curves.csv`, in their order. The contract fixes them.
 CURVE_COLUMNS = ("function", "lung", "r_mm", "observed", "expected", "low", "high")
 
-#: Nodules with a group of their own in the structured report: each costs 16 ms and some 3 kB; all stand
-#: in `nodules.csv`.
+#: Nodules with a group of their own in the structured report: each costs 16 ms and some 3 kB; all
+#: stand in `nodules.csv`.
 _REPORTED_NODULES = 100
 
 #: Highest label of a 16-bit image; with `detect.keep_all` there may be more candidates.

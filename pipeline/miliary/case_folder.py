@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import platform
 import shutil
 import sys
-import uuid
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
@@ -19,6 +18,15 @@ import miliary
 from miliary.case_files import curve_columns, density_map, draw_nodules, images_of, write_dicom
 from miliary.config import config_dict, config_hash
 from miliary.errors import CaseFolderError
+from miliary.io.case_places import (
+    PROVENANCE,
+    REPORT,
+    SUMMARY,
+    TOOL,
+    is_case_folder,
+    partial_name,
+    swap_in,
+)
 from miliary.io.images import write_map, write_mask
 from miliary.io.tables import write_csv, write_json, write_markups
 from miliary.kernels.slabs import n_threads
@@ -29,10 +37,6 @@ if TYPE_CHECKING:
     from miliary.arrays import AnyArray
     from miliary.io.series import SeriesInfo
 
-SUMMARY, PROVENANCE, REPORT = "summary.json", "provenance.json", "report.html"
-
-#: What `provenance.json` says for a folder to be one of ours.
-TOOL = "miliary"
 
 _LIBRARIES = (
     "numpy",
@@ -86,11 +90,11 @@ def write_case(
     # A name like `.` or `case/..` has none that a neighbour could take after.
     given, folder = folder, Path(folder).resolve()
     _check_replaceable(folder)
-    partial = _partial_name(folder, "new")
+    partial = partial_name(folder, "new")
     try:
         partial.mkdir(parents=True)
         _fill(partial, analysis, series if dicom else None, dict(provenance or {}))
-        _swap(partial, folder)
+        swap_in(partial, folder)
     except OSError as error:
         raise CaseFolderError(
             f"the case folder must be writable, got {error.strerror or type(error).__name__}; "
@@ -102,60 +106,11 @@ def write_case(
     return given
 
 
-def is_case_folder(folder: Path) -> bool:
-    """Tell whether a folder is a whole case that this tool wrote.
-
-    Parameters
-    ----------
-    folder : Path
-        Any path.
-
-    Returns
-    -------
-    bool
-        True where its provenance says so.
-    """
-    return bool(read_provenance(folder))
-
-
-def read_provenance(folder: Path) -> dict[str, Any]:
-    """Read the provenance of a case folder.
-
-    Parameters
-    ----------
-    folder : Path
-        Any path.
-
-    Returns
-    -------
-    dict
-        Empty where the folder is none of ours.
-    """
-    try:
-        found = json.loads((folder / PROVENANCE).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    ours = isinstance(found, dict) and found.get("tool") == TOOL
-    return found if ours else {}
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed process left beside a case folder, half-written.
-
-    Parameters
-    ----------
-    folder : Path
-        The case folder, whether or not it exists.
-    """
-    for kind in ("new", "old"):
-        for partial in folder.parent.glob(f".{folder.name}.{kind}-*"):
-            shutil.rmtree(partial, ignore_errors=True)
-
-
 def _fill(
     folder: Path, analysis: Analysis, series: SeriesInfo | None, extra: dict[str, Any]
 ) -> None:
     """Write every file; compression leaves the interpreter lock, so masks go on two threads."""
+    started = time.perf_counter()
     labels = draw_nodules(analysis.nodules, analysis.anatomy)
     facts = _provenance(analysis) | extra
     with ThreadPoolExecutor(min(2, n_threads())) as pool:
@@ -174,6 +129,8 @@ def _fill(
             write_dicom(folder, analysis, labels, series)
         for job in jobs:
             job.result()
+    facts["seconds"] = {**facts["seconds"], "write": time.perf_counter() - started}
+    facts["peak_rss_mb"] = _peak_rss_mb()
     # Last, for it is what makes the folder ours.
     write_json(folder / PROVENANCE, facts | {"config": config_dict(analysis.config)})
 
@@ -230,12 +187,13 @@ def _commit() -> str | None:
 
 
 def _peak_rss_mb() -> float | None:
-    """Give the peak of this process so far; a worker may have had larger cases before."""
+    """Give the peak of this process so far, or of its decoders; `miliary run` forks one a case."""
     try:
         import resource
     except ImportError:
         return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(who).ru_maxrss for who in whose)
     # Linux counts in kB, macOS in bytes.
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
 
@@ -248,34 +206,3 @@ def _check_replaceable(folder: Path) -> None:
         f"a case folder must be new, empty or one that miliary wrote, got {folder.name!r}, which "
         "holds something else; move it away or name another folder"
     )
-
-
-def _partial_name(folder: Path, kind: str) -> Path:
-    return folder.with_name(f".{folder.name}.{kind}-{uuid.uuid4().hex[:8]}")
-
-
-def _swap(partial: Path, folder: Path) -> None:
-    """Put the new folder in its place; what was there stays until the new one stands."""
-    for path in partial.iterdir():
-        _sync(path)
-    _sync(partial)
-    old = _partial_name(folder, "old")
-    if folder.exists():
-        folder.rename(old)
-    try:
-        partial.rename(folder)
-    except BaseException:
-        if old.exists():
-            old.rename(folder)
-        raise
-    _sync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    """Force a file or folder to the disk, so that a power cut finds it whole."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -60,3 +60,21 @@ class CaseFolderError(MiliaryError):
 
 #: Exit status of the command line, as in the contract.
 EXIT_DONE, EXIT_USAGE, EXIT_SOME_FAILED, EXIT_ALL_FAILED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def exit_status(n_done: int, n_failed: int) -> int:
+    """Give the exit status of a run that came to its end.
+
+    Parameters
+    ----------
+    n_done, n_failed : int
+        Cases.
+
+    Returns
+    -------
+    int
+        As in the contract.
+    """
+    if not n_failed:
+        return EXIT_DONE
+    return EXIT_SOME_FAILED if n_done else EXIT_ALL_FAILED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
 import shutil
@@ -14,16 +15,18 @@ import SimpleITK as sitk  # noqa: N813
 import miliary
 import oracles_cli
 from miliary import case_folder
-from miliary.cli import case, run
 from miliary.cli import cohort as cohort_module
-from miliary.cli.case import CASE_COLUMNS, describe_error, done_row
+from miliary.cli import run
+from miliary.cohort import attempt, inputs
+from miliary.cohort.rows import CASE_COLUMNS, describe_error, done_row
 from miliary.config import Config
 from miliary.errors import AnatomyError
+from miliary.io import case_places
 from miliary.io.reading import read_series
 from miliary.io.series import find_inputs
 from miliary.report import render_report
 
-TABLES = {"cases.csv", "series.csv", "index.html", "dataset_description.json"}
+TABLES = {"cases.csv", "series.csv", "index.html", "dataset_description.json", "log.jsonl"}
 
 
 def rows(path):
@@ -99,6 +102,10 @@ class TestOneCase:
         facts = json.loads(path.read_text())
         assert facts["config"]["detect"]["threshold"] == 0.25
         assert (facts["seed"], facts["dicom"]) == (9, True)
+        assert (facts["input_files"], facts["series"]["rejected"]) == (24, [])
+        assert facts["series"]["chosen"]["code"] == "OK"
+        assert facts["input_bytes"] > 2 * 24 * 40 * 56
+        assert {"read", "write"} <= facts["seconds"].keys()
         assert {"findings.seg.dcm", "findings.sr.dcm"} <= names(path.parent)
 
     def test_dicom_results_of_a_volume_file_are_said_to_be_none(self, command, one_scan, tmp_path):
@@ -112,7 +119,7 @@ class TestOneCase:
         assert not list((tmp_path / "out").rglob("*.dcm"))
 
     def test_no_file_but_the_dicom_ones_names_the_patient(self, command, tmp_path, monkeypatch):
-        monkeypatch.setattr(run, "run_case", case.run_case)
+        monkeypatch.setattr(cohort_module, "run_apart", attempt.run_apart)
         monkeypatch.setattr(case_folder, "render_report", render_report)
         secrets = ["featherstonehaugh", "zebedee", "zq7784512", "19571103"]
         oracles_cli.write_series(tmp_path / "in" / "Zebedee ZQ7784512" / "1.2.840.113619.2.55")
@@ -185,7 +192,7 @@ class TestWrongInput:
         assert names(tmp_path) == {"in"}
 
     def test_no_scheduler_at_the_address(self, command, one_scan, tmp_path, monkeypatch):
-        monkeypatch.setattr("miliary.cli.batch._PATIENCE", 0.2)
+        monkeypatch.setattr("miliary.cohort.engine._PATIENCE", 0.2)
         words = ["--scheduler", "nonsense://nowhere"]
         ended = command("run", one_scan, "--out", tmp_path / "out", *words)
         assert ended.status == 1
@@ -213,7 +220,7 @@ class TestFailures:
         ("error", "code", "message"),
         [
             (AnatomyError("a lung must be seen, got none"), "E_NO_LUNGS", "a lung must be seen"),
-            (MemoryError(), "E_MEMORY", "needs more memory than there is"),
+            (MemoryError(), "E_MEMORY", "needs more memory than it may take"),
             (RuntimeError("/home/x/Smith^John is bad"), "E_INTERNAL", "RuntimeError"),
         ],
     )
@@ -258,11 +265,29 @@ class TestFailures:
         assert command("run", one_scan, "--out", tmp_path / "a" / "b").status == 130
         assert names(tmp_path) == set()
 
+    def test_a_second_run_in_the_folder_is_refused(self, command, one_scan, tmp_path):
+        (tmp_path / "out").mkdir()
+        with (tmp_path / "out" / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            ended = command("run", one_scan, "--out", tmp_path / "out")
+        assert ended.status == 1
+        assert "must belong to one run at a time" in ended.err
+
+    def test_events_are_logged(self, command, cohort, tmp_path):
+        command("run", cohort, "--out", tmp_path / "out")
+        lines = (tmp_path / "out" / "log.jsonl").read_text().splitlines()
+        told = [json.loads(line) for line in lines]
+        kinds = [item["event"] for item in told]
+        assert (kinds[0], kinds[-1]) == ("run", "end")
+        assert (kinds.count("start"), kinds.count("case")) == (2, 3)
+        assert (told[0]["cases"], told[-1]["done"]) == (3, 3)
+        assert {item["step"] for item in told if item["event"] == "step"} >= {"read", "detect"}
+
     def test_a_full_disk_is_told(self, command, one_scan, tmp_path, monkeypatch):
-        def full(path, columns):
+        def full(path):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(cohort_module, "write_csv", full)
+        monkeypatch.setattr(case_places, "sync", full)
         ended = command("run", one_scan, "--out", tmp_path / "out")
         assert ended.status == 1
         assert "cases.csv must be writable, got No space left on device" in ended.err
@@ -308,6 +333,47 @@ class TestResume:
         ended = command("run", scan, "--out", out, "--resume", *words)
         assert ended.status == 0
         assert ", kept" not in ended.err
+
+    def test_a_failure_is_kept_until_it_is_asked_for(self, command, cohort, tmp_path, monkeypatch):
+        out, real, calls = tmp_path / "out", oracles_cli.fake_analyze, []
+
+        def fail(volume, *args, **kwargs):
+            calls.append(volume.case)
+            if volume.case == calls[0]:
+                raise AnatomyError("a lung must be seen, got none")
+            return real(volume, *args, **kwargs)
+
+        monkeypatch.setattr(oracles_cli, "fake_analyze", fail)
+        command("run", cohort, "--out", out)
+        table = (out / "cases.csv").read_text()
+        ended = command("run", cohort, "--out", out, "--resume")
+        assert (ended.status, len(calls)) == (2, 2)
+        assert "failed, kept: E_NO_LUNGS" in ended.err
+        assert (out / "cases.csv").read_text() == table
+        monkeypatch.setattr(oracles_cli, "fake_analyze", real)
+        # Another configuration may do better.
+        words = ["--resume", "--set", "detect.threshold=0.4"]
+        ended = command("run", cohort / "patient-1", "--out", out, *words)
+        assert "kept" not in ended.err
+        ended = command("run", cohort, "--out", out, "--retry-failed")
+        assert "2 of 3 cases done, 1 failed" in ended.err
+        assert ended.err.count(", kept") == 1
+
+    def test_what_only_says_how_to_run_changes_nothing(self, command, one_scan, tmp_path):
+        command("run", one_scan, "--out", tmp_path / "out")
+        words = ["--resume", "--set", "run.timeout_s=99"]
+        assert ", kept" in command("run", one_scan, "--out", tmp_path / "out", *words).err
+
+    def test_files_that_are_still_the_same_are_not_read_again(
+        self, command, one_scan, tmp_path, monkeypatch
+    ):
+        command("run", one_scan, "--out", tmp_path / "out")
+
+        def read(task):
+            raise AssertionError(task)
+
+        monkeypatch.setattr(inputs, "read_manifest", read)
+        assert ", kept" in command("run", one_scan, "--out", tmp_path / "out", "--resume").err
 
     def test_copied_and_renamed_files_are_the_same_input(self, command, one_scan, tmp_path):
         command("run", one_scan, "--out", tmp_path / "out")
@@ -405,7 +471,7 @@ class TestRows:
         assert describe_error(error).startswith("ValueError: bad … in … or … 3 of 4;")
 
     def test_the_columns_are_those_of_the_contract(self):
-        assert ",".join(case.CASE_COLUMNS) == (
+        assert ",".join(CASE_COLUMNS) == (
             "case,source,status,code,message,miliary,pattern,nodules,density_per_l,"
-            "diameter_median_mm,diameter_cv,seconds"
+            "diameter_median_mm,diameter_cv,seconds,peak_mb,run_key"
         )

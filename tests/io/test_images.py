@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nibabel
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from miliary.geometry import Geometry
+from miliary.io import images
 from miliary.io.images import read_mask, write_mask
 
 SHAPE, SPACING_MM = (19, 23, 29), (1.25, 0.7, 0.8)
@@ -67,3 +70,19 @@ def test_a_crop_of_the_wrong_size_is_refused(tmp_path):
 def test_labels_out_of_range_are_refused(tmp_path):
     with pytest.raises(ValueError, match="0 to 65535, got -1"):
         write_mask(tmp_path / "m.nii.gz", np.full(SHAPE, -1), _grid("straight"))
+
+
+@pytest.mark.parametrize("kept", [0, 3, 200, -1])
+def test_a_file_cut_short_by_a_full_disk_is_told(tmp_path, rng, monkeypatch, kept):
+    """SimpleITK says nothing of it, as was seen on a tmpfs of 200 kB."""
+    real = images.sitk.WriteImage
+
+    def cut(image, path, **options):
+        real(image, path, **options)
+        content = Path(path).read_bytes()
+        Path(path).write_bytes(content[:kept])
+
+    monkeypatch.setattr(images.sitk, "WriteImage", cut)
+    labels = rng.integers(0, 3, SHAPE).astype(np.uint8)
+    with pytest.raises(OSError, match="No space left on device"):
+        write_mask(tmp_path / "m.nii.gz", labels, _grid("straight"))

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Sequence
 
 import miliary
-from miliary.cli import compare, config, demo, measure, phantom, run, score, series
+from miliary.cli import compare, config, demo, measure, merge, phantom, run, score, series
 from miliary.cli.common import Parser, say
 from miliary.errors import (
     EXIT_ALL_FAILED,
@@ -24,6 +24,7 @@ from miliary.errors import (
 
 COMMANDS = {
     "run": run,
+    "merge": merge,
     "series": series,
     "compare": compare,
     "phantom": phantom,

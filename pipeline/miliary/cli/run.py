@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from miliary.cli.batch import run_cases
-from miliary.cli.case import Outcome, Task, describe_error, failed_row, run_case
 from miliary.cli.common import (
     add_config_options,
     add_reading_options,
@@ -21,17 +21,9 @@ from miliary.cli.common import (
     output_folder,
     say,
 )
-from miliary.errors import (
-    EXIT_ALL_FAILED,
-    EXIT_DONE,
-    EXIT_INTERRUPTED,
-    EXIT_SOME_FAILED,
-    InputError,
-    UsageError,
-)
+from miliary.errors import EXIT_INTERRUPTED, InputError, UsageError, exit_status
 
 if TYPE_CHECKING:
-    from miliary.cli.progress import Progress
     from miliary.config import Config
     from miliary.io.series import SeriesInfo
 
@@ -42,21 +34,26 @@ class Options:
 
     Parameters
     ----------
-    jobs : int
-        Processes.
+    jobs : int or None
+        Cases side by side; as many as cores and memory bear unless given.
     scheduler : str or None
         An existing Dask cluster.
-    all_series, dicom, resume : bool
+    shard : str
+        Which part of the cases, as `i/n`.
+    all_series, dicom, resume, retry_failed, parquet : bool
         As the options of the same names.
     seed : int
         Of all randomness.
     """
 
-    jobs: int = 1
+    jobs: int | None = None
     scheduler: str | None = None
+    shard: str = "1/1"
     all_series: bool = False
     dicom: bool = False
     resume: bool = False
+    retry_failed: bool = False
+    parquet: bool = False
     seed: int = 0
 
 
@@ -91,18 +88,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the results")
     add_config_options(parser)
     parser.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="cases side by side (%(default)s)"
+        "--jobs", type=int, metavar="N", help="cases side by side (what cores and memory bear)"
     )
     parser.add_argument(
-        "--scheduler", metavar="ADDRESS", help="a running Dask scheduler, or its scheduler file"
+        "--scheduler",
+        metavar="ADDRESS|FILE",
+        help="a running Dask scheduler, or its scheduler file",
     )
     parser.add_argument(
-        "--all-series", action="store_true", help="every usable series, not the best of each study"
+        "--shard",
+        default="1/1",
+        metavar="i/n",
+        help="the i-th of n parts, for array jobs; `miliary merge DIR` joins them",
     )
-    parser.add_argument("--dicom", action="store_true", help="write DICOM SEG and SR as well")
-    parser.add_argument(
-        "--resume", action="store_true", help="keep results of the same input and configuration"
-    )
+    for name, text in (
+        ("--all-series", "every usable series, not the best of each study"),
+        ("--dicom", "write DICOM SEG and SR as well"),
+        ("--resume", "keep results, and failures, of the same input and configuration"),
+        ("--retry-failed", "as --resume, but try again what failed"),
+        ("--parquet", "write cases.parquet as well; needs pyarrow"),
+    ):
+        parser.add_argument(name, action="store_true", help=text)
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of all randomness (%(default)s)"
     )
@@ -122,14 +128,23 @@ def execute(args: argparse.Namespace) -> int:
         Exit status.
     """
     for name, value, least in (("--jobs", args.jobs, 1), ("--seed", args.seed, 0)):
-        if value < least:
+        if value is not None and value < least:
             raise UsageError(f"{name} must be at least {least}, got {value}")
     config = load_options(args)
     check_inputs(args.inputs)
     options = Options(
-        args.jobs, args.scheduler, args.all_series, args.dicom, args.resume, args.seed
+        jobs=args.jobs,
+        scheduler=args.scheduler,
+        shard=args.shard,
+        all_series=args.all_series,
+        dicom=args.dicom,
+        resume=args.resume or args.retry_failed,
+        retry_failed=args.retry_failed,
+        parquet=args.parquet,
+        seed=args.seed,
     )
-    finished = run_inputs(args.inputs, args.out, config, options)
+    with _stoppable():
+        finished = run_inputs(args.inputs, args.out, config, options)
     # A single case is best looked at itself.
     alone = finished.reports if len(finished.reports) == 1 else ()
     for path in (*alone, finished.index):
@@ -164,8 +179,15 @@ def run_inputs(inputs: Sequence[Path], out: Path, config: Config, options: Optio
     """
     _keep_blas_single()
     with data_only_on_stdout():
+        from miliary.cli.cohort import Cohort, run_cohort
+        from miliary.cohort.shards import Shard
         from miliary.io.series import find_inputs
 
+        shard = Shard.parse(options.shard)
+        if options.parquet:
+            from miliary.cohort.pages import check_parquet
+
+            check_parquet()
         infos = _without_results(find_inputs(list(inputs), config.read))
         infos, wanted, refused = plan(infos, all_series=options.all_series)
         if not wanted and not refused:
@@ -173,14 +195,23 @@ def run_inputs(inputs: Sequence[Path], out: Path, config: Config, options: Optio
                 f"the input must hold a CT of the chest, got {len(infos)} series that are none: "
                 f"{infos[0].reason or infos[0].code} See `miliary series`"
             )
+        infos, wanted, refused = (
+            [info for info in some if shard.holds(info)] for some in (infos, wanted, refused)
+        )
         if options.dicom:
             _warn_of_dicom(wanted)
-        tasks = [
-            Task(info, out.absolute(), config, options.seed, options.dicom, options.resume)
-            for info in wanted
-        ]
-        with output_folder(out):
-            return _run(out, infos, tasks, refused, options)
+        cohort = Cohort(out, config, options, shard, infos, wanted, refused)
+        with output_folder(out), _alone(out / shard.name(".lock")):
+            n_done, n_planned, reports, interrupted = run_cohort(cohort)
+    if interrupted:
+        say(
+            f"interrupted after {n_done} of {n_planned} cases; what is done is whole, go on with "
+            "the same command and --resume"
+        )
+        return Finished(EXIT_INTERRUPTED, reports, out / "index.html")
+    n_failed = n_done - len(reports)
+    say(f"{len(reports)} of {n_planned} cases done, {n_failed} failed")
+    return Finished(exit_status(len(reports), n_failed), reports, out / "index.html")
 
 
 def plan(
@@ -216,84 +247,9 @@ def plan(
             rival = largest.get(info.study_key)
             if rival is None or info.n_slices > rival.n_slices:
                 largest[info.study_key] = info
-    refused = [info for info in largest.values() if info.case not in {w.case for w in wanted}]
+    cases = {info.case for info in wanted}
+    refused = [info for info in largest.values() if info.case not in cases]
     return infos, wanted, refused
-
-
-def _run(
-    out: Path,
-    infos: list[SeriesInfo],
-    tasks: list[Task],
-    refused: list[SeriesInfo],
-    options: Options,
-) -> Finished:
-    from miliary.cli.cohort import CaseTable, write_tables
-    from miliary.cli.progress import Progress
-
-    table = CaseTable(out, list(dict.fromkeys(info.case for info in infos)))
-    n_cases = len(tasks) + len(refused)
-    with Progress(n_cases) as progress:
-
-        def done(outcome: Outcome) -> None:
-            table.add(outcome.row)
-            progress.done(outcome.row, kept=outcome.kept, trace=outcome.trace)
-
-        for info in refused:
-            done(Outcome(failed_row(info, info.code, info.reason)))
-        interrupted = _run_tasks(tasks, options, progress, done)
-    reports = tuple(out / row["case"] / "report.html" for row in table.mine() if _is_done(row))
-    n_done = len(table.mine())
-    if n_done:
-        write_tables(out, table, infos)
-    if interrupted:
-        say(
-            f"interrupted after {n_done} of {n_cases} cases; what is done is whole, go on with the "
-            "same command and --resume"
-        )
-        return Finished(EXIT_INTERRUPTED, reports, out / "index.html")
-    n_failed = n_done - len(reports)
-    say(f"{len(reports)} of {n_cases} cases done, {n_failed} failed")
-    status = EXIT_DONE if not n_failed else EXIT_SOME_FAILED if reports else EXIT_ALL_FAILED
-    return Finished(status, reports, out / "index.html")
-
-
-def _run_tasks(
-    tasks: list[Task], options: Options, progress: Progress, done: Callable[[Outcome], None]
-) -> bool:
-    """Do the tasks; tell whether the user has put an end to it."""
-    from miliary.case_folder import remove_leftovers
-
-    def arrived(task: Task, outcome: Outcome | Exception) -> None:
-        if isinstance(outcome, Exception):
-            outcome = Outcome(_lost_row(task, outcome))
-        done(outcome)
-
-    alone = options.scheduler is None and min(options.jobs, len(tasks)) <= 1
-    worker = partial(run_case, progress=progress.step) if alone else run_case
-    try:
-        run_cases(tasks, worker, jobs=options.jobs, scheduler=options.scheduler, on_done=arrived)
-    except KeyboardInterrupt:
-        return True
-    finally:
-        # A worker that was killed could not clean up.
-        for task in tasks:
-            remove_leftovers(task.folder)
-    return False
-
-
-def _is_done(row: dict[str, Any]) -> bool:
-    return bool(row["status"] != "failed")
-
-
-def _lost_row(task: Task, error: Exception) -> dict[str, Any]:
-    """Make the row of a case whose worker died, or which could not be sent to one."""
-    if type(error).__name__ == "KilledWorker":
-        message = (
-            "the worker process died with this case, twice; most often for want of memory: use "
-            "fewer --jobs"
-        )
-        return failed_row(task.info, "E_WORKER", message)
-    return failed_row(task.info, "E_INTERNAL", describe_error(error))
 
 
 def _warn_of_dicom(wanted: Sequence[SeriesInfo]) -> None:
@@ -308,7 +264,7 @@ def _warn_of_dicom(wanted: Sequence[SeriesInfo]) -> None:
 
 def _without_results(infos: Sequence[SeriesInfo]) -> list[SeriesInfo]:
     """Leave out the label images in case folders of earlier runs: they are not scans."""
-    from miliary.case_folder import is_case_folder
+    from miliary.io.case_places import is_case_folder
 
     folders = {
         source.path.parent for info in infos if info.kind == "volume" for source in info.files
@@ -326,3 +282,44 @@ def _keep_blas_single() -> None:
     """Let matrix products use one thread, here as in workers: sums must not depend on it."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let what ends a batch job (SIGTERM), or closes a terminal, stop as Ctrl-C does."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    kept: dict[int, Any] = {}
+    # Only the main thread may; a run within another program's thread does without.
+    with contextlib.suppress(ValueError):
+        for name in (signal.SIGTERM, signal.SIGHUP):
+            kept[name] = signal.signal(name, stop)
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep a second run out of the folder; a lock goes with the process that holds it."""
+    import fcntl
+
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                f"the output folder must belong to one run at a time, got {path.parent}, which "
+                "another run is writing to; wait for it, or name another --out"
+            ) from error
+        except OSError:
+            # A file system without locks.
+            pass
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)

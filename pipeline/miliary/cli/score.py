@@ -138,7 +138,7 @@ def _size_rows(groups: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def _summary(case: Path) -> dict[str, Any]:
-    from miliary.case_folder import SUMMARY, is_case_folder
+    from miliary.io.case_places import SUMMARY, is_case_folder
 
     if not is_case_folder(case):
         raise UsageError(

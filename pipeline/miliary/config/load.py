@@ -168,20 +168,22 @@ def _section_toml(section: Any, header: str) -> list[str]:
 
 
 def config_hash(config: Config) -> str:
-    """Give a short hash that is the same for equal configurations.
+    """Give a short hash that is the same for configurations that give the same results.
 
     Parameters
     ----------
     config : Config
-        Any configuration.
+        Any configuration; its section `run` does not count.
 
     Returns
     -------
     str
         16 hexadecimal digits.
     """
-    # Of the values alone: better words in a comment do not make it another configuration.
-    values = json.dumps(config_dict(config), sort_keys=True)
+    # Of the values alone: better words in a comment do not make it another configuration. Nor does
+    # how cases are run: a longer time-out must not make a cohort start anew.
+    sections = {name: keys for name, keys in config_dict(config).items() if name != "run"}
+    values = json.dumps(sections, sort_keys=True)
     return hashlib.sha256(values.encode()).hexdigest()[:16]
 
 

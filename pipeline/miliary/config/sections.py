@@ -14,6 +14,7 @@ from miliary.config.pattern import PatternSettings
 from miliary.config.quality import QualitySettings
 from miliary.config.reading import ReadSettings
 from miliary.config.report import ReportSettings
+from miliary.config.run import RunSettings
 from miliary.config.sizes import SizeSettings
 from miliary.config.spatial import SpatialSettings
 from miliary.config.vessels import VesselSettings
@@ -29,6 +30,8 @@ class Config:
         One section a step.
     sizes, spatial, pattern, compare, report : settings
         The same, for what follows from the nodules.
+    run : RunSettings
+        How cases are run; part of no result.
     """
 
     read: ReadSettings = field(default_factory=ReadSettings)
@@ -44,3 +47,4 @@ class Config:
     pattern: PatternSettings = field(default_factory=PatternSettings)
     compare: CompareSettings = field(default_factory=CompareSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
+    run: RunSettings = field(default_factory=RunSettings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,9 @@ from miliary.io.volume_files import affine_of
 
 #: zlib level: masks are nearly all zeros, and the fastest level is within a few kB of the best.
 _COMPRESSION = 1
+
+#: Bytes of a NIfTI file before its voxels.
+_NIFTI_HEADER = 352
 
 
 def write_mask(
@@ -36,6 +41,11 @@ def write_mask(
     -------
     Path
         The file.
+
+    Raises
+    ------
+    OSError
+        Where the disk is full.
     """
     part = np.asarray(labels)
     highest = int(part.max(initial=0))
@@ -80,7 +90,19 @@ def _write(path: str | Path, array: AnyArray, geometry: Geometry) -> Path:
     image.SetOrigin([float(value) for value in geometry.affine[:3, 3]])
     image.SetDirection([float(value) for value in geometry.axes[:, ::-1].ravel()])
     sitk.WriteImage(image, str(path), useCompression=True, compressionLevel=_COMPRESSION)
+    _check_whole(Path(path), array.nbytes)
     return Path(path)
+
+
+def _check_whole(path: Path, n_bytes: int) -> None:
+    """Refuse a file cut short: on a full disk SimpleITK writes what fits, and says nothing."""
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(-min(4, file.tell()), os.SEEK_END)
+        told = int.from_bytes(file.read(), "little")
+    # The last thing in a gzip file is the length of its content, to 32 bits.
+    if told != (n_bytes + _NIFTI_HEADER) % 2**32:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def read_mask(path: str | Path) -> tuple[AnyArray, Geometry]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,70 @@ def read_csv(path: str | Path) -> dict[str, list[str]]:
         names = next(reader, [])
         rows = [[_unguarded(cell) for cell in row] for row in reader if row]
     return {name: [row[i] if i < len(row) else "" for row in rows] for i, name in enumerate(names)}
+
+
+def format_row(row: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Format one row as `write_csv` does, in one line.
+
+    Parameters
+    ----------
+    row : mapping of str to value
+        Cells by column; what is missing is empty.
+    names : iterable of str
+        The columns.
+
+    Returns
+    -------
+    str
+        With its line break at the end, and none within.
+    """
+    text = io.StringIO()
+    cells = [_cell(row.get(name), name) for name in names]
+    csv.writer(text, lineterminator="\n").writerow([" ".join(c.splitlines()) for c in cells])
+    return text.getvalue()
+
+
+def parse_row(line: str, names: Sequence[str]) -> dict[str, str]:
+    """Read one row of `format_row` back.
+
+    Parameters
+    ----------
+    line : str
+        One line.
+    names : sequence of str
+        The columns.
+
+    Returns
+    -------
+    dict of str to str
+        Cells by column.
+    """
+    (cells,) = csv.reader([line])
+    return dict(zip(names, map(_unguarded, cells), strict=True))
+
+
+def iterate_csv(path: str | Path) -> Iterator[dict[str, str]]:
+    """Read a table row by row, for tables that may be long.
+
+    Parameters
+    ----------
+    path : path
+        The file; where there is none, there are no rows.
+
+    Yields
+    ------
+    dict of str to str
+        Cells by column, as `read_csv` gives them. A last line without its line break, of a
+        process that was killed while it wrote, is left out.
+    """
+    if not Path(path).is_file():
+        return
+    with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(line for line in file if line.endswith("\n"))
+        names = next(reader, [])
+        for row in reader:
+            if row:
+                yield dict(zip(names, map(_unguarded, row), strict=False))
 
 
 def numbers(cells: Iterable[str]) -> AnyArray:

@@ -1,24 +1,19 @@
-"""One case of `miliary run`: read, analyse, write, and one row of `cases.csv` whatever happens."""
+"""What a run knows of a case: what to do, what became of it, and its row of `cases.csv`."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from miliary.errors import MiliaryError
 
 if TYPE_CHECKING:
     from miliary.config import Config
     from miliary.io.series import SeriesInfo
 
-#: The columns of `cases.csv`, in their order. The contract fixes them.
+#: The columns of `cases.csv`, in their order. The contract fixes all but the last two: most memory
+#: that the case took, and what `--resume` knows a failure by.
 CASE_COLUMNS = (
     "case",
     "source",
@@ -32,14 +27,40 @@ CASE_COLUMNS = (
     "diameter_median_mm",
     "diameter_cv",
     "seconds",
+    "peak_mb",
+    "run_key",
 )
-
-Progress = Callable[[str, str, float], None]
 
 #: What a message of an unforeseen error may give away: paths, and the text that is quoted in it.
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _PATH = re.compile(r"\S*[/\\]\S*")
 _MAX_MESSAGE = 200
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A series that was not chosen.
+
+    Parameters
+    ----------
+    case, source, code, reason : str
+        As in `series.csv`.
+    """
+
+    case: str
+    source: str
+    code: str
+    reason: str
+
+    def told(self) -> dict[str, str]:
+        """Give it as plain data.
+
+        Returns
+        -------
+        dict
+            The fields by name.
+        """
+        return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,19 +81,27 @@ class Task:
         Whether DICOM results are wanted.
     resume : bool
         Whether a whole case folder made with all this is kept.
+    rivals : tuple of Rival
+        The other series of the study.
     """
 
     info: SeriesInfo
     out: Path
     config: Config
-    seed: int
-    dicom: bool
-    resume: bool
+    seed: int = 0
+    dicom: bool = False
+    resume: bool = False
+    rivals: tuple[Rival, ...] = ()
 
     @property
     def folder(self) -> Path:
         """The case folder."""
         return self.out / self.info.case
+
+    @property
+    def wants_dicom(self) -> bool:
+        """Whether DICOM results are wanted and can be: of slices as they were scanned."""
+        return self.dicom and self.info.kind == "dicom" and not self.info.resampled
 
 
 @dataclass(frozen=True)
@@ -92,36 +121,6 @@ class Outcome:
     row: dict[str, Any]
     kept: bool = False
     trace: str = ""
-
-
-def run_case(task: Task, progress: Progress | None = None) -> Outcome:
-    """Do one case; nothing that goes wrong in it gets out.
-
-    Parameters
-    ----------
-    task : Task
-        What to do.
-    progress : callable or None
-        Called with the case, the step that begins and the share done.
-
-    Returns
-    -------
-    Outcome
-        With the row; the folder is written, or there is none.
-    """
-    started = time.perf_counter()
-    try:
-        outcome = _kept(task) or _analysed(task, progress)
-    except MiliaryError as error:
-        outcome = Outcome(failed_row(task.info, error.code, str(error)))
-    except MemoryError as error:
-        message = "the case needs more memory than there is; use fewer --jobs"
-        outcome = Outcome(failed_row(task.info, "E_MEMORY", message), trace=_trace(error))
-    except Exception as error:  # noqa: BLE001 - a fault of ours in one case must not end the others
-        row = failed_row(task.info, "E_INTERNAL", describe_error(error))
-        outcome = Outcome(row, trace=_trace(error))
-    outcome.row["seconds"] = None if outcome.kept else time.perf_counter() - started
-    return outcome
 
 
 def failed_row(info: SeriesInfo, code: str, message: str) -> dict[str, Any]:
@@ -210,90 +209,21 @@ def describe_error(error: BaseException) -> str:
     )
 
 
-def _trace(error: BaseException) -> str:
-    """Give the traceback for the log; the message in it, which may name the patient, cleaned."""
-    lines = traceback.format_tb(error.__traceback__)
-    return "".join(["Traceback (most recent call last):\n", *lines, describe_error(error)])
-
-
-def input_hash(task: Task) -> str:
-    """Hash the files of a series, in the order of its slices.
+def trace_of(error: BaseException) -> str:
+    """Give the traceback for the log.
 
     Parameters
     ----------
-    task : Task
-        With the series and the caps to read it by.
+    error : BaseException
+        Any.
 
     Returns
     -------
     str
-        The same for the same bytes, wherever they lie and whatever their names.
+        Lines; the message in them, which may name the patient, cleaned.
     """
-    from miliary.io.sources import Archive
-
-    digest = hashlib.blake2b(digest_size=16)
-    with Archive(task.config.read) as archive:
-        for source in task.info.files:
-            with archive.open(source) as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-    return digest.hexdigest()
-
-
-def _analysed(task: Task, progress: Progress | None) -> Outcome:
-    from miliary.analyze import analyze
-    from miliary.case_folder import write_case
-    from miliary.io.reading import read_series
-
-    def tell(step: str, share: float) -> None:
-        if progress is not None:
-            progress(task.info.case, step, share)
-
-    tell("read", 0.0)
-    volume = read_series(task.info, task.config.read)
-    analysis = analyze(volume, task.config, seed=task.seed, progress=tell)
-    tell("write", 1.0)
-    dicom = _wants_dicom(task)
-    facts = {"input_hash": input_hash(task), "dicom": dicom}
-    write_case(analysis, task.folder, series=task.info, dicom=dicom, provenance=facts)
-    return Outcome(done_row(task.info, _summary(task)))
-
-
-def _wants_dicom(task: Task) -> bool:
-    """Tell whether DICOM results are wanted and can be: of slices as they were scanned."""
-    return task.dicom and task.info.kind == "dicom" and not task.info.resampled
-
-
-def _kept(task: Task) -> Outcome | None:
-    """Give the row of a whole result of the same input, configuration, version and seed."""
-    if not task.resume:
-        return None
-    import miliary
-    from miliary.case_folder import read_provenance
-    from miliary.config import config_hash
-
-    facts = read_provenance(task.folder)
-    wanted = {
-        "version": miliary.__version__,
-        "config_hash": config_hash(task.config),
-        "seed": task.seed,
-    }
-    if any(facts.get(name) != value for name, value in wanted.items()):
-        return None
-    if _wants_dicom(task) and not facts.get("dicom"):
-        return None
-    # Reads every file: only when all else agrees.
-    if facts.get("input_hash") != input_hash(task):
-        return None
-    return Outcome(done_row(task.info, _summary(task)), kept=True)
-
-
-def _summary(task: Task) -> dict[str, Any]:
-    """Read the summary back, so that fresh and kept cases give the same row."""
-    from miliary.case_folder import SUMMARY
-
-    summary: dict[str, Any] = json.loads((task.folder / SUMMARY).read_text("utf-8"))
-    return summary
+    lines = traceback.format_tb(error.__traceback__)
+    return "".join(["Traceback (most recent call last):\n", *lines, describe_error(error)])
 
 
 def _limits(summary: dict[str, Any]) -> tuple[str, str]:

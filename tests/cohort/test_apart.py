@@ -1,0 +1,156 @@
+"""Calls in processes of their own: what becomes of those that crash, hang or take too much."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import miliary
+import oracles_cli
+from miliary.cohort.apart import Unwanted, call_apart, n_busy
+from miliary.cohort.frames import FrameReader, Order, ready, send_frame
+
+#: A case of 60 MB more than the 250 MB of the server would be killed at once with less.
+LIMIT_MB = 600.0
+
+
+def call(fate, folder, *, seconds=30.0, wanted=lambda: True):
+    """Answer of a call with this fate, and what it told."""
+    told = []
+    order = Order(b"", seconds, LIMIT_MB, 1, str(folder))
+    answer = call_apart(
+        oracles_cli.write_half_and, (str(folder), fate), order, tell=told.append, wanted=wanted
+    )
+    return answer, told
+
+
+def test_a_call_gives_its_result_and_tells_of_its_progress(tmp_path):
+    answer, told = call("live", tmp_path / "case-1")
+    assert (answer.result, answer.end.why, told) == ("whole", "", [("half", 0.5)])
+    # It has imported numpy, and holds nothing.
+    assert 30 < answer.end.peak_mb < LIMIT_MB
+
+
+@pytest.mark.parametrize(
+    ("fate", "why", "status"),
+    [
+        ("SIGKILL", "signal", signal.SIGKILL),
+        ("SIGSEGV", "signal", signal.SIGSEGV),
+        ("SIGABRT", "signal", signal.SIGABRT),
+        ("exit", "exit", 3),
+        ("too much", "exit", 1),
+    ],
+)
+def test_a_call_that_kills_its_process_is_told_and_leaves_nothing(tmp_path, fate, why, status):
+    answer, told = call(fate, tmp_path / "case-1")
+    assert (answer.result, answer.end.why, answer.end.status) == (None, why, status)
+    assert told == [("half", 0.5)]
+    assert list(tmp_path.iterdir()) == []
+    # The next one finds all well.
+    assert call("live", tmp_path / "case-1")[0].result == "whole"
+
+
+def test_a_call_that_hangs_is_ended(tmp_path):
+    started = time.monotonic()
+    answer, _ = call("hang", tmp_path / "case-1", seconds=1.0)
+    assert answer.end.why == "time"
+    assert time.monotonic() - started < 20
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_call_that_takes_too_much_memory_is_ended(tmp_path):
+    answer, _ = call("memory", tmp_path / "case-1")
+    # Either it is seen to have it, or it is not given it.
+    assert (answer.end.why, answer.end.status) in {("memory", signal.SIGKILL), ("exit", 1)}
+    assert answer.end.peak_mb < 1.5 * LIMIT_MB
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_call_that_nobody_wants_any_more_is_ended(tmp_path):
+    with pytest.raises(Unwanted):
+        call("hang", tmp_path / "case-1", wanted=lambda: False)
+    assert n_busy() == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_calls_run_at_once(tmp_path):
+    results = []
+
+    def one(number):
+        results.append(call("live", tmp_path / f"case-{number}")[0].result)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == ["whole"] * 3
+
+
+def start_server():
+    root = str(Path(miliary.__file__).parents[1])
+    paths = os.pathsep.join([root, *(path for path in sys.path if path)])
+    return subprocess.Popen(
+        [sys.executable, "-c", "from miliary.cohort.server import serve; serve()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": paths},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["asker", "server"])
+def test_whoever_dies_takes_the_call_along(tmp_path, how):
+    """The asker by closing its pipes, as the system does for the dead; the server by SIGKILL."""
+    with start_server() as server:
+        order = Order(
+            pickle.dumps((oracles_cli.write_half_and, (str(tmp_path / "case-1"), "hang"))),
+            600.0, LIMIT_MB, 1, str(tmp_path / "case-1"),
+        )  # fmt: skip
+        send_frame(server.stdin.fileno(), pickle.dumps(order))
+        told = FrameReader(server.stdout.fileno())
+        assert pickle.loads(told.wait()) == ("told", ("half", 0.5))
+        (half,) = tmp_path.iterdir()
+        child = int(half.name.split("-")[2])
+        if how == "asker":
+            server.stdin.close()
+            assert server.wait(20) == 0
+            assert list(tmp_path.iterdir()) == []
+        else:
+            server.kill()
+            server.wait(20)
+        deadline = time.monotonic() + 20
+        while alive(child):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_messages_come_whole_or_not_at_all():
+    reading, writing = os.pipe()
+    reader = FrameReader(reading)
+    long = bytes(range(256)) * 500
+    sender = threading.Thread(target=lambda: [send_frame(writing, m) for m in (b"", long, b"x")])
+    sender.start()
+    taken = []
+    while len(taken) < 3:
+        taken += reader.read()
+    sender.join()
+    assert taken == [b"", long, b"x"]
+    assert ready(0.0, reading) == set()
+    os.write(writing, b"\0\0\0\5hal")
+    os.close(writing)
+    assert reader.wait() is None
+    assert reader.ended
+    os.close(reading)
