@@ -190,6 +190,9 @@ def _lung(anatomy: Anatomy, side: str) -> dict[str, Any] | None:
         "volume_ml": lung.volume_ml,
         "evaluable_ml": lung.evaluable_ml,
         "excluded": [asdict(part) for part in lung.excluded],
+        "hemithorax_ml": lung.hemithorax_ml,
+        "rind_mm": lung.rind_mm,
+        "evaluable_share": lung.evaluable_share,
         "zones": [
             {"zone": zone, "evaluable_ml": float(voxels[label]) * anatomy.geometry.voxel_ml}
             for zone, label in ZONES.items()

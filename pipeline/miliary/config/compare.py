@@ -18,9 +18,44 @@ class CompareSettings:
     )
     continuity: float = setting(
         0.5,
-        "added to every count, so that the ratio to none has a logarithm",
+        "added to every count for the ratio as found, so that the ratio to none has a logarithm",
         source="Haldane-Anscombe correction; covers 95 to 97 % from 10 nodules on in "
         "tests/kernels/test_rates.py, more below",
+    )
+    draws: int = setting(4000, "draws behind every interval of corrected ratios")
+    seed: int = setting(0, "of these draws: the same scans give the same intervals")
+    false_per_l: float = setting(
+        12.0,
+        "nodules a litre expected to be none, taken from what each scan finds",
+        unit="1/l",
+        source="measured by benchmarks/serial.py in lungs without nodules, development seeds",
+    )
+    false_sd: float = setting(
+        0.5,
+        "standard deviation of the logarithm of that rate from scan to scan",
+        source="as false_per_l",
+    )
+    false_shared: float = setting(
+        0.5,
+        "part of its variance that scans of one patient have in common",
+        source="as false_per_l: false positives are mostly branchings of the same vessels",
+    )
+    found_shared: float = setting(
+        0.6,
+        "correlation between finding a nodule in one scan and in another",
+        source="as false_per_l, on nodules that stayed: a nodule beside a vessel stays there",
+    )
+    shift: float = setting(
+        0.35,
+        "by how much the log odds of finding a nodule are higher than those of a ball put in",
+        source="as false_per_l, where balls are found somewhat less often than nodules of their "
+        "size; the same in two scans, so that only a difference of sensitivity lets it through",
+    )
+    shift_sd: float = setting(
+        0.1, "standard deviation of that shift, the same in both scans", source="as false_per_l"
+    )
+    model_sd: float = setting(
+        0.05, "the same of each scan by itself, beyond its own error", source="as false_per_l"
     )
     min_sensitivity: float = setting(
         0.1,
@@ -37,6 +72,13 @@ class CompareSettings:
         "diameter at which sensitivities are read when neither scan has enough nodules",
         unit="mm",
         source="the limit of a micronodule",
+    )
+    size_margin_mm: float = setting(
+        0.1,
+        "a change of the median diameter surely above this is one of the nodules; below, it may "
+        "come from which of them a scan shows",
+        unit="mm",
+        source="as false_per_l: medians of the same nodules in a poorer scan rose by up to 0.1 mm",
     )
     slice_ratio: float = setting(
         1.25,
