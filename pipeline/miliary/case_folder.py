@@ -20,6 +20,7 @@ import numpy as np
 import miliary
 from miliary.config import config_dict, config_hash
 from miliary.errors import CaseFolderError
+from miliary.io.cases import RIND_COLUMNS
 from miliary.io.images import write_mask
 from miliary.io.segmentation import write_segmentation
 from miliary.io.structured_report import write_structured_report
@@ -57,6 +58,9 @@ _LIBRARIES = (
 
 #: Nodules with a group of their own in the structured report: each costs 16 ms and some 3 kB.
 _REPORTED_NODULES = 500
+
+#: Points of a rind that are kept: some 200 kB, and several for each cell of its map.
+_RIND_POINTS = 5000
 
 #: Highest label of a 16-bit image; with `detect.keep_all` there may be more candidates.
 _MAX_LABEL = np.iinfo(np.uint16).max
@@ -226,6 +230,8 @@ def _fill(
         write_csv(folder / "nodules.csv", analysis.nodules.columns())
         write_csv(folder / "curves.csv", curve_columns(analysis.spatial.curves))
         write_markups(folder / "nodules.mrk.json", analysis.nodules)
+        if analysis.anatomy.rinds:
+            write_csv(folder / "rinds.csv", rind_columns(analysis.anatomy))
         page = render_report(analysis, facts)
         (folder / REPORT).write_text(page, encoding="utf-8")
         if series is not None:
@@ -256,6 +262,29 @@ def curve_columns(curves: tuple[Curve, ...]) -> dict[str, AnyArray]:
         else np.concatenate([np.empty(0), *(getattr(curve, name) for curve in curves)])
         for name in CURVE_COLUMNS
     }
+
+
+def rind_columns(anatomy: Anatomy) -> dict[str, AnyArray]:
+    """Give the columns of `rinds.csv`: the thickness of pleural rinds, point by point.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+        With its rinds.
+
+    Returns
+    -------
+    dict of str to (N,) array
+        `RIND_COLUMNS`; of a large rind every few points, evenly.
+    """
+    parts = []
+    for rind in anatomy.rinds:
+        kept = slice(None, None, max(1, len(rind.points_mm) // _RIND_POINTS))
+        values = np.column_stack([rind.points_mm, rind.thickness_mm])[kept].round(2)
+        parts.append((np.full(len(values), rind.side), values))
+    values = np.concatenate([np.empty((0, 4)), *(part for _, part in parts)])
+    sides = np.concatenate([np.empty(0, "<U5"), *(side for side, _ in parts)])
+    return dict(zip(RIND_COLUMNS, (sides, *values.T), strict=True))
 
 
 def _images(anatomy: Anatomy, nodule_labels: IntArray) -> dict[str, AnyArray]:

@@ -48,6 +48,7 @@ def _differences(before: CaseRecord, now: CaseRecord, settings: CompareSettings)
         ("slice thickness", "mm", settings.slice_ratio),
         ("slice distance", "mm", settings.slice_ratio),
         ("noise", "HU", settings.noise_ratio),
+        ("exposure", "mAs", settings.dose_ratio),
     ):
         values = [_acquired(case, name) for case in (before, now)]
         if values[0] and values[1] and beyond(values[1] / values[0], limit):
@@ -68,7 +69,8 @@ def _breath(before: CaseRecord, now: CaseRecord, settings: CompareSettings) -> l
 def _acquired(case: CaseRecord, name: str) -> float | None:
     if name == "slice distance":
         return None if case.spacing_mm is None else case.spacing_mm[0]
-    return case.noise_hu if name == "noise" else case.slice_thickness_mm
+    named = {"noise": case.noise_hu, "exposure": case.exposure_mas}
+    return named.get(name, case.slice_thickness_mm)
 
 
 def beyond(ratio: float, limit: float) -> bool:

@@ -10,9 +10,10 @@ import numpy as np
 
 from miliary.anatomy import SIDES
 from miliary.compare.cautions import warn
-from miliary.compare.rates import Pair, compare_rates, make_pair
+from miliary.compare.rates import Pair, compare_rates, corrected_densities, make_pair
 from miliary.compare.records import CaseRecord, LungRecord
-from miliary.compare.results import MORE, UNKNOWN, Change, Comparison, LungChange
+from miliary.compare.results import MORE, UNKNOWN, Change, Comparison, LungChange, RindChange
+from miliary.compare.rind import compare_rinds
 from miliary.compare.sizes import diameter_change, usual_diameters
 from miliary.compare.words import lung_sentence
 from miliary.config.compare import CompareSettings
@@ -52,12 +53,14 @@ def compare(cases: Sequence[CaseRecord], settings: CompareSettings | None = None
         )
     changes: list[Change] = []
     lungs: list[LungChange] = []
+    rinds: list[RindChange] = []
     for earlier, later in _pairs(len(cases)):
         pair = make_pair((cases[earlier], cases[later]), earlier, later, settings)
         # The same scans give the same numbers, whatever else is compared.
         found = compare_rates(pair, settings, np.random.default_rng(settings.seed))
         changes += found
         of_lungs = {change.lung: change for change in found if change.zone == "all"}
+        rinds += compare_rinds(pair.cases, (earlier, later), settings)
         lungs += [_lung_change(pair, of_lungs[side], settings) for side in SIDES]
     return Comparison(
         cases=tuple(cases),
@@ -67,6 +70,14 @@ def compare(cases: Sequence[CaseRecord], settings: CompareSettings | None = None
         changes=tuple(changes),
         lungs=tuple(lungs),
         warnings=warn(cases, settings),
+        densities=tuple(
+            density
+            for scan, case in enumerate(cases)
+            for density in corrected_densities(
+                case, scan, settings, np.random.default_rng(settings.seed)
+            )
+        ),
+        rinds=tuple(rinds),
     )
 
 

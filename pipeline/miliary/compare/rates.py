@@ -14,7 +14,7 @@ import numpy as np
 from miliary.anatomy import SIDES, ZONES
 from miliary.arrays import FloatArray
 from miliary.compare.records import CaseRecord, LungRecord
-from miliary.compare.results import FEWER, MORE, SAME, UNKNOWN, Change, Rate
+from miliary.compare.results import FEWER, MORE, SAME, UNKNOWN, Change, Density, Rate
 from miliary.compare.sizes import usual_diameters
 from miliary.config.compare import CompareSettings
 from miliary.findings import Sensitivity
@@ -38,7 +38,8 @@ class _Place(NamedTuple):
         return all(value is not None and value > 0 for value in self.litres)
 
 
-class _Told(NamedTuple):
+@dataclass(frozen=True)
+class _Told:
     """What is known of a place: ratios, and whether they are surely above or below 1."""
 
     raw: Rate
@@ -121,6 +122,39 @@ def compare_rates(pair: Pair, settings: CompareSettings, rng: np.random.Generato
     return [_change(pair, place, told.get(place)) for place in places]
 
 
+def corrected_densities(
+    case: CaseRecord, scan: int, settings: CompareSettings, rng: np.random.Generator
+) -> list[Density]:
+    """Tell how many nodules a litre each lung of a scan really holds.
+
+    Parameters
+    ----------
+    case : CaseRecord
+        The scan.
+    scan : int
+        Its number, from 0.
+    settings : CompareSettings
+        Limits and what is unsure.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    list of Density
+        One a lung that can be judged; none where the scan does not tell how well it shows nodules.
+    """
+    pair = make_pair((case, case), scan, scan, settings)
+    lungs = [lung for lung in map(case.lung, SIDES) if lung is not None]
+    if pair.sensitivity is None or not lungs:
+        return []
+    litres = np.array([[lung.evaluable_ml / 1000] * 2 for lung in lungs])
+    n = np.array([[lung.count()] * 2 for lung in lungs], float)
+    numbers = _numbers(pair.sensitivity, n, settings.false_per_l * litres, settings, rng)
+    per_l = middle_and_interval(numbers[..., 0] / litres[:, 0], settings.confidence)
+    rows = np.column_stack(per_l).tolist()
+    return [Density(scan, lung.side, *row) for lung, row in zip(lungs, rows, strict=True)]
+
+
 def _places(cases: tuple[CaseRecord, CaseRecord]) -> list[_Place]:
     lungs = {side: (cases[0].lung(side), cases[1].lung(side)) for side in SIDES}
     places = [
@@ -168,7 +202,9 @@ def _told(
     expected = [(float(row[0]), float(row[1])) for row in false]
     if pair.sensitivity is None or not places:
         return [_Told(*row) for row in zip(raw, expected, strict=True)]
-    density, count = _log_ratios(pair.sensitivity, n, litres, false, settings, rng)
+    numbers = _numbers(pair.sensitivity, n, false, settings, rng)
+    count = np.log(numbers[..., 1] / numbers[..., 0])
+    density = count - np.log(litres[:, 1] / litres[:, 0])
     # Three zones a lung are three chances to be wrong.
     zones = np.array([place.zone != "all" for place in places])
     sure = np.where(
@@ -183,20 +219,19 @@ def _told(
     return [_Told(*row) for row in zip(raw, expected, *rates, sure.T.tolist(), strict=True)]
 
 
-def _log_ratios(
+def _numbers(
     sensitivity: tuple[Sensitivity, Sensitivity],
     n: FloatArray,
-    litres: FloatArray,
     false: FloatArray,
     settings: CompareSettings,
     rng: np.random.Generator,
-) -> tuple[FloatArray, FloatArray]:
-    """Draws of the logarithms of the ratios of densities and of numbers."""
+) -> FloatArray:
+    """Draws of the true numbers of nodules, by place and scan."""
     value, low, high = (
         _logit(np.array([getattr(row, name) for row in sensitivity]))
         for name in ("value", "low", "high")
     )
-    numbers = draw_numbers(
+    return draw_numbers(
         n,
         false,
         value,
@@ -212,8 +247,6 @@ def _log_ratios(
         draws=settings.draws,
         rng=rng,
     )
-    count = np.log(numbers[..., 1] / numbers[..., 0])
-    return count - np.log(litres[:, 1] / litres[:, 0]), count
 
 
 def _logit(share: FloatArray) -> FloatArray:
@@ -250,9 +283,9 @@ def _change(pair: Pair, place: _Place, told: _Told | None) -> Change:
         n_later=place.n[1],
         per_l_earlier=before,
         per_l_later=now,
-        raw=told and told.raw,
-        density=told and told.density,
-        count=told and told.count,
+        raw=told.raw if told else None,
+        density=told.density if told else None,
+        count=told.count if told else None,
         verdict=_verdict(told),
         false_earlier=false[0],
         false_later=false[1],

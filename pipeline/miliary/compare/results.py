@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from miliary.anatomy import ZONES
+from miliary.compare.order import days_since_first
 from miliary.compare.records import CaseRecord, LungRecord
 from miliary.findings import Sensitivity
 
@@ -37,6 +38,7 @@ CHANGE_COLUMNS = (
     "explained_by",
 )
 
+THICKER, THINNER, NEW_RIND = "thicker", "thinner", "new"
 MORE, FEWER, SAME, UNKNOWN = "more", "fewer", "no change shown", "not assessable"
 
 
@@ -139,6 +141,147 @@ class LungChange:
     sentence: str
 
 
+@dataclass(frozen=True)
+class Density:
+    """Nodules a litre in one lung of one scan, corrected for what is missed and what is false.
+
+    Parameters
+    ----------
+    scan : int
+        Number of the scan, from 0.
+    lung : str
+        `right` or `left`.
+    per_l, low, high : float
+        With its interval.
+    """
+
+    scan: int
+    lung: str
+    per_l: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class RindMeasure:
+    """The rind of one lung in one scan.
+
+    Parameters
+    ----------
+    volume_ml : float
+        Rind or effusion; 0 where there is none.
+    mean_mm, largest_mm : float or None
+        Mean thickness over the surface of the lung, and that which 95 % of it stay below.
+    circumference : float or None
+        Part of the way round the lung that is involved, on average over its heights.
+    evaluable_share : float or None
+        Part of the hemithorax in which nodules can be seen.
+    map_mm : tuple of tuple of (float or None), or None
+        Thickness by height (lowest first) and angle (from the patient's right by the front).
+    """
+
+    volume_ml: float
+    mean_mm: float | None
+    largest_mm: float | None
+    circumference: float | None
+    evaluable_share: float | None
+    map_mm: tuple[tuple[float | None, ...], ...] | None
+
+
+@dataclass(frozen=True)
+class RindChange:
+    """How the rind of one lung changed.
+
+    Parameters
+    ----------
+    earlier, later : int
+        Numbers of the scans, from 0.
+    lung : str
+        `right` or `left`.
+    before, now : RindMeasure or None
+        In each scan; None where it is not known.
+    verdict : str
+        `new`, `thicker`, `thinner`, `no change shown`, `not assessable`.
+    sentence : str
+        All of this in words.
+    """
+
+    earlier: int
+    later: int
+    lung: str
+    before: RindMeasure | None
+    now: RindMeasure | None
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Match:
+    """One nodule in two scans.
+
+    Parameters
+    ----------
+    earlier, later : int
+        Numbers of the scans, from 0.
+    lung : str
+        `right` or `left`.
+    row_earlier, row_later : int
+        Its number among the nodules of the lung in each scan, from 0.
+    distance_mm : float
+        Between the two after alignment.
+    wrong_chance : float
+        Chance that they are not the same.
+    """
+
+    earlier: int
+    later: int
+    lung: str
+    row_earlier: int
+    row_later: int
+    distance_mm: float
+    wrong_chance: float
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How well two scans of one lung were laid over each other, and what that allows.
+
+    Parameters
+    ----------
+    earlier, later : int
+        Numbers of the scans, from 0.
+    lung : str
+        `right` or `left`.
+    dice_before, dice : float
+        Overlap of the lungs as scanned and as aligned, 0 to 1.
+    surface_mm : float
+        Mean distance of their surfaces.
+    error_mm : float or None
+        Median distance of vessels of one scan to those of the other: how far off single things
+        are likely to be; None where there are too few vessels.
+    model : str
+        `rigid`, `affine` or `deformable`: the simplest that was no worse than the next.
+    matched : int
+        Single nodules of the earlier scan that were found again.
+    wrong_chance : float or None
+        Chance that such a match is wrong; None where there is nothing to match.
+    sentence : str
+        What was matched, or why nothing was.
+    """
+
+    earlier: int
+    later: int
+    lung: str
+    dice_before: float
+    dice: float
+    surface_mm: float
+    error_mm: float | None
+    model: str
+    matched: int
+    wrong_chance: float | None
+    sentence: str
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """What changed between scans of one patient.
@@ -155,6 +298,14 @@ class Comparison:
         By pair of scans and lung.
     warnings : tuple of str
         What else than disease may have changed the numbers.
+    densities : tuple of Density
+        By scan and lung, where they can be told.
+    rinds : tuple of RindChange
+        By pair of scans and lung, where there is a rind.
+    alignments : tuple of Alignment
+        By pair of neighbouring scans and lung, where the scans were aligned.
+    matches : tuple of Match
+        Single nodules found again; only where a wrong match is unlikely.
     """
 
     cases: tuple[CaseRecord, ...]
@@ -162,6 +313,15 @@ class Comparison:
     changes: tuple[Change, ...]
     lungs: tuple[LungChange, ...]
     warnings: tuple[str, ...]
+    densities: tuple[Density, ...] = ()
+    rinds: tuple[RindChange, ...] = ()
+    alignments: tuple[Alignment, ...] = ()
+    matches: tuple[Match, ...] = ()
+
+    @property
+    def days(self) -> tuple[int | None, ...]:
+        """Days of the scans since the first; None for each where one is unknown."""
+        return days_since_first(self.cases)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the content of `comparison.json`.
@@ -174,12 +334,18 @@ class Comparison:
         return {
             "schema": COMPARISON_SCHEMA,
             "cases": [
-                _case(case, sensitivity)
-                for case, sensitivity in zip(self.cases, self.sensitivity, strict=True)
+                _case(case, sensitivity) | {"day": day}
+                for case, sensitivity, day in zip(
+                    self.cases, self.sensitivity, self.days, strict=True
+                )
             ],
             "changes": [asdict(change) for change in self.changes],
             "lungs": [asdict(lung) for lung in self.lungs],
             "warnings": list(self.warnings),
+            "densities": [asdict(density) for density in self.densities],
+            "rinds": [asdict(rind) for rind in self.rinds],
+            "alignments": [asdict(alignment) for alignment in self.alignments],
+            "matches": [asdict(match) for match in self.matches],
         }
 
     def columns(self) -> dict[str, list[Any]]:
@@ -213,7 +379,7 @@ class Comparison:
 
 def _case(case: CaseRecord, sensitivity: Sensitivity | None) -> dict[str, Any]:
     names = ("pattern", "flag", "extent", "median_mm")
-    acquisition = ("spacing_mm", "slice_thickness_mm", "kernel", "noise_hu")
+    acquisition = ("spacing_mm", "slice_thickness_mm", "kernel", "noise_hu", "exposure_mas")
     return {
         "case": case.name,
         **{name: getattr(case, name) for name in names},
@@ -229,6 +395,9 @@ def _lung(lung: LungRecord) -> dict[str, Any]:
         "volume_ml": lung.volume_ml,
         "evaluable_ml": lung.evaluable_ml,
         "median_mm": float(np.median(lung.diameter_mm)) if len(lung.diameter_mm) else None,
+        "hemithorax_ml": lung.hemithorax_ml,
+        "evaluable_share": lung.evaluable_share,
+        "rind_ml": lung.rind_ml,
         "zones": [
             {"zone": zone, "evaluable_ml": lung.evaluable(zone), "n": lung.count(zone)}
             for zone in zones

@@ -72,7 +72,7 @@ def usual_diameters(
     if not known:
         return settings.usual_diameter_mm, settings.usual_diameter_mm
     if len(known) == len(cases):
-        error = _NORMAL_95 * float(np.hypot(*(_size_error(case, settings) for case in cases)))
+        error = _NORMAL_95 * float(np.linalg.norm([_size_error(case, settings) for case in cases]))
         if abs(medians[1] - medians[0]) - error > settings.size_margin_mm:
             return medians[0], medians[1]
     weights = [case.n_sized for case in known]

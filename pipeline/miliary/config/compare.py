@@ -80,6 +80,40 @@ class CompareSettings:
         unit="mm",
         source="as false_per_l: medians of the same nodules in a poorer scan rose by up to 0.1 mm",
     )
+    rind_angles: int = setting(24, "cells round the lung of the map of the rind")
+    rind_heights: int = setting(10, "cells of its height")
+    rind_least_mm: float = setting(
+        3.0, "a rind as thick as this counts as going round", unit="mm",
+        source="our convention: above the 2 mm by which intercostal muscle is taken for rind",
+    )  # fmt: skip
+    rind_ratio: float = setting(
+        1.2, "a rind of so many times the volume, and thicker, is called thicker",
+        source="our convention: twice the 10 % to which volumes are measured in phantoms",
+    )  # fmt: skip
+    rind_step_mm: float = setting(
+        1.5, "a mean thickness that differs by more is another", unit="mm",
+        source="our convention: above the 1 mm to which thickness is measured in phantoms",
+    )  # fmt: skip
+    align_mm: float = setting(
+        3.0, "lungs are aligned on voxels of this size, vessels on half of it", unit="mm",
+        source="measured: Dice 0.98 and more on phantoms, a second a lung (benchmarks/serial.py)",
+    )  # fmt: skip
+    align_vessel_points: int = setting(
+        200, "fewest points on the middle lines of vessels that refine an alignment"
+    )
+    match_wrong: float = setting(
+        0.05, "single nodules are matched where the chance of a wrong match is at most this",
+        source="the issue's own limit",
+    )  # fmt: skip
+    match_error_mm: float = setting(
+        2.0, "scans that fit worse are not matched nodule by nodule", unit="mm",
+        source="own calculation: vessels 5 to 7 mm apart lie that near to each other by chance",
+    )  # fmt: skip
+    match_least_mm: float = setting(
+        0.5, "least standard deviation of an alignment along an axis", unit="mm",
+        source="half a voxel of the finest usual scans",
+    )  # fmt: skip
+    match_neighbours: int = setting(4, "neighbours that tell how dense nodules are round a place")
     slice_ratio: float = setting(
         1.25,
         "slices thicker or farther apart by more than this factor are warned of",
@@ -92,6 +126,10 @@ class CompareSettings:
         "noise higher by more than this factor is warned of",
         source="as much as 1.6 times the dose makes, noise going with its square root",
     )
+    dose_ratio: float = setting(
+        1.6, "exposures that differ by more than this factor are warned of",
+        source="noise goes with the square root of the dose: noise_ratio squared",
+    )  # fmt: skip
     volume_ratio: float = setting(
         1.15,
         "lung volumes that differ by more than this factor are warned of",
