@@ -61,7 +61,7 @@ def draw_look(rng: np.random.Generator, usual: float) -> Look:
 def simulate_pair(
     n: int, ratio: float, rng: np.random.Generator, *, litres: float = 2.0, balls: int = 400
 ) -> tuple[tuple[CaseRecord, CaseRecord], tuple[dict, dict]]:
-    """Make two scans: `n` nodules a lung, then `ratio` times as many; the fewer are among the more."""
+    """Make two scans: `n` nodules a lung, then `ratio` times as many, the fewer among them."""
     most = round(n * max(1.0, ratio))
     people = [_lung(most, rng) for _ in range(2)]
     usual = 12.0 * np.exp(0.35 * rng.standard_normal())
@@ -73,7 +73,9 @@ def simulate_pair(
         cases.append(_record(name, look, seen, litres, balls, rng))
         truths.append(
             {
-                (side, zone): count if zone == "all" else int((person["zone"][:count] == zone).sum())
+                (side, zone): count
+                if zone == "all"
+                else int((person["zone"][:count] == zone).sum())
                 for side, person in zip(("right", "left"), people, strict=True)
                 for zone in ("all", *ZONES)
             }
@@ -90,7 +92,9 @@ def _lung(n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     }
 
 
-def _p(look: Look, d: np.ndarray, region: np.ndarray, place: np.ndarray, easier: float) -> np.ndarray:
+def _p(
+    look: Look, d: np.ndarray, region: np.ndarray, place: np.ndarray, easier: float
+) -> np.ndarray:
     odds = look.level + look.slope * np.log(d / 2) + _HARDER[region] + place + easier
     return 1 / (1 + np.exp(-odds))
 
@@ -100,7 +104,13 @@ def _scan(
 ) -> tuple[np.ndarray, np.ndarray]:
     first = {key: value[:count] for key, value in person.items()}
     # What is found of a place is wider spread than one logistic curve: easier by the same factor.
-    p = _p(look, first["d"], first["region"], first["place"], _EASIER * np.sqrt(1 + 0.346 * _PLACE_SD**2))
+    p = _p(
+        look,
+        first["d"],
+        first["region"],
+        first["place"],
+        _EASIER * np.sqrt(1 + 0.346 * _PLACE_SD**2),
+    )
     found = rng.random(count) < p
     n_false = rng.poisson(look.false_per_l * litres * look.breath)
     d = np.concatenate(
