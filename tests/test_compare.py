@@ -184,13 +184,8 @@ def test_a_lung_is_newly_involved_when_numerous_now_and_not_before():
     new = told(20, 300)
     assert new.newly_involved is True
     assert new.sentence.startswith("Right lung, scan 1 to scan 2: more nodules, 1")
-    assert (
-        new.sentence.endswith(
-            "10 a litre found then, 150 now. The right lung is newly involved: nodules are numerous "
-            "now (above 30 a litre) and were not before. No change of the median diameter is shown: "
-            "+0.00 mm (-0.09 to +0.09 mm)."
-        )
-        or "newly involved: nodules are numerous now (above 30 a litre)" in new.sentence
+    assert "10 a litre found then, 150 now. The right lung is newly involved: nodules are" in (
+        new.sentence
     )
     # Half a nodule stands for none: no ratio is without end.
     assert "times (" in told(0, 150).sentence

@@ -28,7 +28,7 @@ def test_values_come_to_their_cells():
 
 def test_moving_the_patient_changes_nothing():
     points, angle, _ = tube()
-    there = unroll(points + (13.0, -70.0, 400.0), angle, n_heights=6, n_angles=8)
+    there = unroll(points + np.array([13.0, -70.0, 400.0]), angle, n_heights=6, n_angles=8)
     assert_allclose(there, unroll(points, angle, n_heights=6, n_angles=8))
 
 

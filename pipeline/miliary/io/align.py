@@ -171,8 +171,8 @@ def _distances(mask: BoolArray, part: LungMasks, step_mm: float, reach_mm: float
 
 def _corners(mask: BoolArray) -> FloatArray:
     where = [np.flatnonzero(mask.any(axis=axes))[[0, -1]] for axes in ((1, 2), (0, 2), (0, 1))]
-    corners: FloatArray = np.stack(np.meshgrid(*where, indexing="ij"), -1).reshape(-1, 3)
-    return corners.astype(float)
+    corners: FloatArray = np.stack(np.meshgrid(*where, indexing="ij"), -1).astype(float)
+    return corners.reshape(-1, 3)
 
 
 def _register(maps: list[sitk.Image], start: sitk.Transform) -> sitk.Transform:

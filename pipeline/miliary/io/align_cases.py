@@ -104,7 +104,7 @@ def _matched(
         (lungs[0], lungs[1]),
         one(lungs[0].points_mm),
         alignment,
-        sensitivity and sensitivity.value,
+        None if sensitivity is None else sensitivity.value,
         settings,
     )
     told = replace(alignment, matched=len(matches), wrong_chance=chance, sentence=sentence)
