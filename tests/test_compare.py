@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from miliary.compare import CaseRecord, LungRecord, compare
-from miliary.compare.records import CHANGE_COLUMNS
+from miliary.compare.results import CHANGE_COLUMNS
 from miliary.config.compare import CompareSettings
 from miliary.errors import UsageError
 from miliary.findings import Sensitivity
 
 ZONES = ("upper", "middle", "lower")
-SETTINGS = CompareSettings()
+#: Nothing false and nodules found as balls are: the numbers in the tests can then be seen.
+SETTINGS = CompareSettings(false_per_l=0.0, shift=0.0, draws=2000)
+#: Medians of 2,000 draws of ratios that are unsure by a fifth, and the half of one that is added.
+CLOSE = 0.03
 
 
 def make_lung(side, n, evaluable_ml=2000.0, *, diameter_mm=1.9):
@@ -64,7 +67,7 @@ def test_equal_scans_show_no_change():
     assert len(comparison.changes) == 2 * 4 + 1
     for found in comparison.changes:
         assert found.verdict == "no change shown"
-        assert found.density.ratio == pytest.approx(1.0)
+        assert found.density.ratio == pytest.approx(1.0, rel=CLOSE)
         assert found.density.low < 1 < found.density.high
     assert comparison.warnings == ()
     assert about(comparison, "right").newly_involved is False
@@ -74,11 +77,11 @@ def test_three_times_as_many_are_found_in_the_lung_that_has_them():
     comparison = compare([make_case("a"), make_case("b", right=300)], SETTINGS)
     right = change(comparison, "right")
     assert right.verdict == "more"
-    assert right.density.ratio == pytest.approx(3.0, rel=0.01)
+    assert right.density.ratio == pytest.approx(3.0, rel=CLOSE)
     assert right.density.low < 3 < right.density.high
     assert change(comparison, "right", "upper").verdict == "more"
     assert change(comparison, "left").verdict == "no change shown"
-    assert change(comparison, "both").density.ratio == pytest.approx(2.0, rel=0.01)
+    assert change(comparison, "both").density.ratio == pytest.approx(2.0, rel=CLOSE)
     assert change(comparison, "both").verdict == "more"
 
 
@@ -86,7 +89,7 @@ def test_fewer_is_more_read_backwards():
     scans = [make_case("a"), make_case("b", right=300)]
     forth, back = (change(compare(order, SETTINGS), "right") for order in (scans, scans[::-1]))
     assert back.verdict == "fewer"
-    assert back.density.ratio * forth.density.ratio == pytest.approx(1)
+    assert back.density.ratio * forth.density.ratio == pytest.approx(1, rel=CLOSE)
 
 
 def test_the_sensitivity_of_each_scan_is_taken_out():
@@ -95,9 +98,13 @@ def test_the_sensitivity_of_each_scan_is_taken_out():
     right = change(comparison, "right")
     assert right.verdict == "no change shown"
     assert right.raw.low > 1.5
-    assert right.density.ratio == pytest.approx(1.0, rel=0.01)
+    assert right.density.ratio == pytest.approx(1.0, rel=CLOSE)
     # Unsure sensitivities make the ratio unsure.
-    assert right.density.high / right.density.low > right.raw.high / right.raw.low
+    sure = [
+        replace(scan, sensitivity=flat(v, 0.005)) for scan, v in zip(scans, (0.4, 0.8), strict=True)
+    ]
+    known = change(compare(sure, SETTINGS), "right")
+    assert right.density.high / right.density.low > 1.2 * known.density.high / known.density.low
     assert change(comparison, "left").verdict == "fewer"
     sentence = about(comparison, "right").sentence
     assert "Uncorrected it would be 2 times (1.6 to 2.5)" in sentence
@@ -109,10 +116,12 @@ def test_sensitivity_is_read_at_the_median_diameter_of_each_scan():
     scans = [make_case(name, sensitivity=0.5, median_mm=median) for name, median in
              (("a", 1.5), ("b", 2.5))]  # fmt: skip
     scans = [replace(scan, sensitivity=steep) for scan in scans]
-    assert change(compare(scans, SETTINGS), "right").density.ratio == pytest.approx(0.35 / 0.65)
+    assert change(compare(scans, SETTINGS), "right").density.ratio == pytest.approx(
+        0.35 / 0.65, rel=2 * CLOSE
+    )
     # A median of three nodules is not one: the other scan's is taken.
     scans[0] = replace(scans[0], n_sized=3)
-    assert change(compare(scans, SETTINGS), "right").density.ratio == pytest.approx(1.0)
+    assert change(compare(scans, SETTINGS), "right").density.ratio == pytest.approx(1, rel=CLOSE)
     few = [replace(scan, n_sized=3, median_mm=None) for scan in scans]
     at = [told.diameter_mm for told in compare(few, SETTINGS).sensitivity]
     assert at == [SETTINGS.usual_diameter_mm] * 2
@@ -124,7 +133,7 @@ def test_scans_that_do_not_tell_how_well_they_show_are_not_judged(sensitivity):
     comparison = compare(scans, SETTINGS)
     right = change(comparison, "right")
     assert right.density is right.count is None
-    assert right.raw.ratio == pytest.approx(3.0, rel=0.01)
+    assert right.raw.ratio == pytest.approx(3.0, rel=CLOSE)
     assert right.verdict == "not assessable"
     assert about(comparison, "right").newly_involved is None
     assert "not known or too poor; 50 a litre found then, 150 now" in (
@@ -166,7 +175,8 @@ def test_nothing_in_one_scan_or_both():
     right, left = change(comparison, "right"), change(comparison, "left")
     assert (right.verdict, right.per_l_earlier) == ("more", 0.0)
     assert np.isfinite([right.density.ratio, right.density.high]).all()
-    assert (left.verdict, left.density.ratio) == ("no change shown", 1.0)
+    assert left.verdict == "no change shown"
+    assert left.density.low < 1 < left.density.high
     assert about(comparison, "left").diameter_change_mm is None
 
 
@@ -177,13 +187,12 @@ def test_a_lung_is_newly_involved_when_numerous_now_and_not_before():
 
     new = told(20, 300)
     assert new.newly_involved is True
-    assert new.sentence.startswith(
-        "Right lung, scan 1 to scan 2: more nodules, 15 times (9.2 to 23) as many a litre; "
-        "10 a litre found then, 150 now. The right lung is newly involved: nodules are numerous "
-        "now (above 30 a litre) and were not before."
+    assert new.sentence.startswith("Right lung, scan 1 to scan 2: more nodules, 1")
+    assert "10 a litre found then, 150 now. The right lung is newly involved: nodules are" in (
+        new.sentence
     )
-    # Half a nodule to one hundred and fifty and a half.
-    assert "301 times (19 to 4847) as many" in told(0, 150).sentence
+    # Half a nodule stands for none: no ratio is without end.
+    assert "times (" in told(0, 150).sentence
     assert told(150, 300).newly_involved is False
     assert told(10, 30).newly_involved is False
     # Better seen is not newly involved.
@@ -196,7 +205,8 @@ def test_breath_is_not_taken_for_disease():
     comparison = compare([make_case("a", right=300), make_case("b", right=shallow)], SETTINGS)
     right = change(comparison, "right")
     assert right.density.low > 1
-    assert right.count.ratio == pytest.approx(1.0)
+    assert right.count.ratio == pytest.approx(1.0, rel=CLOSE)
+    assert right.explained_by == "breath or coverage"
     assert right.verdict == "no change shown"
     told = about(comparison, "right")
     assert told.volume_ratio == pytest.approx(0.75)
@@ -225,7 +235,7 @@ def test_each_scan_is_held_against_the_one_before_and_the_first():
     comparison = compare(scans, SETTINGS)
     pairs = list(dict.fromkeys((c.earlier, c.later) for c in comparison.changes))
     assert pairs == [(0, 1), (1, 2), (0, 2)]
-    assert change(comparison, "right", later=2).density.ratio == pytest.approx(4.0, rel=0.01)
+    assert change(comparison, "right", later=2).density.ratio == pytest.approx(4.0, rel=CLOSE)
     assert len(comparison.lungs) == 6
 
 
@@ -239,12 +249,13 @@ def test_each_scan_is_held_against_the_one_before_and_the_first():
         ({"noise_hu": 60.0}, "Scans 1 and 2 differ in noise: 30 HU, then 60 HU."),
         ({"left": None}, "differ in lung volume: 4.4 l, then 2.2 l; density changes with it"),
         ({"settings_hash": "2"}, "analysed by different versions or with different settings."),
+        ({"exposure_mas": 200.0}, "differ in exposure: 100 mAs, then 200 mAs."),
         ({"name": "a"}, "Scans 1 and 2 have the same name, a: they may be one scan."),
     ],
 )
 def test_what_else_may_have_changed_is_warned_of(changes, sentence):
-    first = make_case("a", settings_hash="1")
-    second = make_case(**{"name": "b", "settings_hash": "1"} | changes)
+    first = make_case("a", settings_hash="1", exposure_mas=100.0)
+    second = make_case(**{"name": "b", "settings_hash": "1", "exposure_mas": 100.0} | changes)
     (warning,) = compare([first, second], SETTINGS).warnings
     assert sentence in warning
 
@@ -261,21 +272,52 @@ def test_one_scan_is_no_comparison(cases):
 
 
 def test_intervals_cover_and_equal_lungs_are_rarely_called_changed(rng):
-    """End to end: scans of one truth that differ in how well they show it."""
+    """End to end: scans of one truth that differ in how well they show it, false ones among it."""
     truth, trials, calls, covered = 150, 250, 0, 0
+    settings = CompareSettings(shift=0.0, shift_sd=0.0, model_sd=0.0, found_shared=0.0, draws=1000)
     for sensitivities in rng.uniform(0.5, 0.9, (trials, 2)):
+        false = (
+            settings.false_per_l
+            * 2.0
+            * np.exp(settings.false_sd * rng.standard_normal() - settings.false_sd**2 / 2)
+        )
         scans = []
         for name, sensitivity in zip("ab", sensitivities, strict=True):
             told = rng.binomial(130, sensitivity) / 130
             half = 1.96 * np.sqrt(told * (1 - told) / 130)
-            n = int(rng.poisson(truth * sensitivity))
+            n = int(rng.binomial(truth, sensitivity) + rng.poisson(false))
             scans.append(replace(make_case(name, right=n), sensitivity=flat(told, half)))
-        right = change(compare(scans, SETTINGS), "right")
+        right = change(compare(scans, settings), "right")
         covered += right.density.low <= 1 <= right.density.high
         calls += right.verdict != "no change shown"
-    # Three standard errors of 250 trials at 0.95 are 0.041.
-    assert covered / trials == pytest.approx(0.95, abs=0.041)
+    # Three standard errors of 250 trials at 0.95 are 0.041, here with false ones half alike.
+    assert covered / trials == pytest.approx(0.95, abs=0.045)
     assert calls == trials - covered
+
+
+def test_false_positives_are_taken_out():
+    """Three times as many nodules among 24 false ones look like less than three times."""
+    scans = [make_case("a", right=94), make_case("b", right=234)]
+    plain = change(compare(scans, SETTINGS), "right")
+    right = change(compare(scans, replace(SETTINGS, false_per_l=12.0, false_sd=0.1)), "right")
+    assert (right.false_earlier, right.false_later) == (24.0, 24.0)
+    assert plain.density.ratio == pytest.approx(234 / 94, rel=CLOSE)
+    assert right.density.ratio == pytest.approx(3.0, rel=CLOSE)
+
+
+def test_better_seen_is_named_as_that():
+    scans = [make_case("a", right=50, sensitivity=0.3), make_case("b", right=133, sensitivity=0.8)]
+    right = change(compare(scans, SETTINGS), "right")
+    assert (right.verdict, right.explained_by) == ("no change shown", "image quality")
+    grown = change(compare([make_case("a"), make_case("b", right=300)], SETTINGS), "right")
+    assert grown.explained_by is None
+
+
+def test_densities_of_each_scan_are_what_was_found_over_what_is_found():
+    told = compare([make_case("a"), make_case("b", left=None)], SETTINGS).densities
+    assert [(d.scan, d.lung) for d in told] == [(0, "right"), (0, "left"), (1, "right")]
+    assert told[0].per_l == pytest.approx(50 / 0.7, rel=CLOSE)
+    assert told[0].low < told[0].per_l < told[0].high
 
 
 def test_the_table_has_its_columns_whatever_is_unknown():
@@ -284,7 +326,7 @@ def test_the_table_has_its_columns_whatever_is_unknown():
     assert tuple(columns) == CHANGE_COLUMNS == (
         "earlier", "later", "lung", "zone", "n_earlier", "n_later", "per_l_earlier",
         "per_l_later", "ratio_raw", "ratio", "low", "high", "verdict",
-        "count_ratio", "count_low", "count_high",
+        "count_ratio", "count_low", "count_high", "false_earlier", "false_later", "explained_by",
     )  # fmt: skip
     assert columns["earlier"] == ["a"] * 8
     row = columns["lung"].index("left")
@@ -304,4 +346,4 @@ def test_the_whole_comparison_is_plain_data():
         "zone": "all", "evaluable_ml": 2000.0, "n": 100,
     }  # fmt: skip
     assert told["cases"][0]["sensitivity"]["value"] == pytest.approx(0.7)
-    assert told["changes"][0]["density"]["ratio"] == pytest.approx(1.0)
+    assert told["changes"][0]["density"]["ratio"] == pytest.approx(1.0, rel=CLOSE)

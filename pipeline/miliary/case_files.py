@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from miliary.geometry import Geometry
+from miliary.io.cases import RIND_COLUMNS
 from miliary.io.segmentation import write_segmentation
 from miliary.io.structured_report import write_structured_report
 from miliary.io.tables import write_csv, write_json, write_markups
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 #: The columns of `curves.csv`, in their order. The contract fixes them.
 CURVE_COLUMNS = ("function", "lung", "r_mm", "observed", "expected", "low", "high")
+
+#: Points of a rind that are kept: some 200 kB, and several for each cell of its map.
+_RIND_POINTS = 5000
 
 #: Nodules with a group of their own in the structured report: each costs 16 ms and some 3 kB; all
 #: stand in `nodules.csv`.
@@ -97,6 +101,29 @@ def curve_columns(curves: tuple[Curve, ...]) -> dict[str, AnyArray]:
         else np.concatenate([np.empty(0), *(getattr(curve, name) for curve in curves)])
         for name in CURVE_COLUMNS
     }
+
+
+def rind_columns(anatomy: Anatomy) -> dict[str, AnyArray]:
+    """Give the columns of `rinds.csv`: the thickness of pleural rinds, point by point.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+        With its rinds.
+
+    Returns
+    -------
+    dict of str to (N,) array
+        `RIND_COLUMNS`; of a large rind every few points, evenly.
+    """
+    parts = []
+    for rind in anatomy.rinds:
+        kept = slice(None, None, max(1, len(rind.points_mm) // _RIND_POINTS))
+        values = np.column_stack([rind.points_mm, rind.thickness_mm])[kept].round(2)
+        parts.append((np.full(len(values), rind.side), values))
+    values = np.concatenate([np.empty((0, 4)), *(part for _, part in parts)])
+    sides = np.concatenate([np.empty(0, "<U5"), *(side for side, _ in parts)])
+    return dict(zip(RIND_COLUMNS, (sides, *values.T), strict=True))
 
 
 def images_of(anatomy: Anatomy, nodule_labels: IntArray) -> dict[str, AnyArray]:

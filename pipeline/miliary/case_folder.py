@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import miliary
-from miliary.case_files import curve_columns, density_map, draw_nodules, images_of, write_dicom
+from miliary.case_files import (
+    curve_columns,
+    density_map,
+    draw_nodules,
+    images_of,
+    rind_columns,
+    write_dicom,
+)
 from miliary.config import config_dict, config_hash
 from miliary.errors import CaseFolderError
 from miliary.io.case_places import (
@@ -123,6 +130,8 @@ def _fill(
         if (density := density_map(analysis)) is not None:
             write_map(folder / "density.nii.gz", *density)
         (folder / THUMBNAIL).write_bytes(render_thumbnail(analysis))
+        if analysis.anatomy.rinds:
+            write_csv(folder / "rinds.csv", rind_columns(analysis.anatomy))
         page = render_report(analysis, facts)
         (folder / REPORT).write_text(page, encoding="utf-8")
         if series is not None:

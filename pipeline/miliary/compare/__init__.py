@@ -1,13 +1,16 @@
-"""What changed between scans of one patient: rates a lung and zone, volumes, sizes."""
+"""What changed between scans of one patient: rates a lung and zone, volumes, sizes, rind."""
 
 from miliary.compare.change import compare
-from miliary.compare.records import (
-    CaseRecord,
-    Change,
-    Comparison,
-    LungChange,
-    LungRecord,
-    Rate,
-)
+from miliary.compare.records import CaseRecord, LungRecord, RindRecord
+from miliary.compare.results import Change, Comparison, LungChange, Rate
 
-__all__ = ["CaseRecord", "Change", "Comparison", "LungChange", "LungRecord", "Rate", "compare"]
+__all__ = [
+    "CaseRecord",
+    "Change",
+    "Comparison",
+    "LungChange",
+    "LungRecord",
+    "Rate",
+    "RindRecord",
+    "compare",
+]

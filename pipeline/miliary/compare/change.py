@@ -3,56 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
-from miliary.anatomy import SIDES, ZONES
-from miliary.compare.records import (
-    FEWER,
-    MORE,
-    SAME,
-    UNKNOWN,
-    CaseRecord,
-    Change,
-    Comparison,
-    LungChange,
-    LungRecord,
-    Rate,
-)
-from miliary.compare.words import lung_sentence, warn
+from miliary.anatomy import SIDES
+from miliary.compare.cautions import warn
+from miliary.compare.rates import Pair, compare_rates, corrected_densities, make_pair
+from miliary.compare.records import CaseRecord, LungRecord
+from miliary.compare.results import MORE, UNKNOWN, Change, Comparison, LungChange, RindChange
+from miliary.compare.rind import compare_rinds
+from miliary.compare.sizes import diameter_change, usual_diameters
+from miliary.compare.words import lung_sentence
 from miliary.config.compare import CompareSettings
 from miliary.errors import UsageError
-from miliary.findings import Sensitivity
-from miliary.kernels.rates import median_with_error, probability_above, rate_ratio
-
-#: Half width of a 95 % interval, which is what sensitivities come with, in standard errors.
-_NORMAL_95 = 1.96
-
-
-class _Place(NamedTuple):
-    """A lung or zone with its nodules and evaluable litres in two scans."""
-
-    lung: str
-    zone: str
-    n: tuple[int | None, int | None]
-    litres: tuple[float | None, float | None]
-
-    @property
-    def assessable(self) -> bool:
-        return all(value is not None and value > 0 for value in self.litres)
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """Two scans with the sensitivities to hold against each other, None where unusable."""
-
-    earlier: int
-    later: int
-    cases: tuple[CaseRecord, CaseRecord]
-    sensitivity: tuple[Sensitivity, Sensitivity] | None
+from miliary.kernels.rates import probability_above
 
 
 def compare(cases: Sequence[CaseRecord], settings: CompareSettings | None = None) -> Comparison:
@@ -60,8 +26,8 @@ def compare(cases: Sequence[CaseRecord], settings: CompareSettings | None = None
 
     Each scan is held against the one before it and against the first. Nodules are too many to
     be matched one by one: compared are their densities in the evaluable lung and their numbers,
-    with the sensitivity of each scan taken out. False positives are not: they draw ratios of
-    few nodules towards 1. Intervals are for each place alone, not adjusted for their number.
+    with the sensitivity of each scan and its expected false positives taken out. Intervals are
+    for each place alone; what is called a change in a zone allows for its being one of three.
 
     Parameters
     ----------
@@ -87,17 +53,31 @@ def compare(cases: Sequence[CaseRecord], settings: CompareSettings | None = None
         )
     changes: list[Change] = []
     lungs: list[LungChange] = []
-    for pair in (_pair(cases, *numbers, settings) for numbers in _pairs(len(cases))):
-        found = _changes(pair, settings)
+    rinds: list[RindChange] = []
+    for earlier, later in _pairs(len(cases)):
+        pair = make_pair((cases[earlier], cases[later]), earlier, later, settings)
+        # The same scans give the same numbers, whatever else is compared.
+        found = compare_rates(pair, settings, np.random.default_rng(settings.seed))
         changes += found
         of_lungs = {change.lung: change for change in found if change.zone == "all"}
+        rinds += compare_rinds(pair.cases, (earlier, later), settings)
         lungs += [_lung_change(pair, of_lungs[side], settings) for side in SIDES]
     return Comparison(
         cases=tuple(cases),
-        sensitivity=tuple(case.sensitivity_at(_diameter((case,), settings)) for case in cases),
+        sensitivity=tuple(
+            case.sensitivity_at(usual_diameters((case, case), settings)[0]) for case in cases
+        ),
         changes=tuple(changes),
         lungs=tuple(lungs),
         warnings=warn(cases, settings),
+        densities=tuple(
+            density
+            for scan, case in enumerate(cases)
+            for density in corrected_densities(
+                case, scan, settings, np.random.default_rng(settings.seed)
+            )
+        ),
+        rinds=tuple(rinds),
     )
 
 
@@ -107,129 +87,13 @@ def _pairs(n: int) -> list[tuple[int, int]]:
     return sorted(pairs, key=lambda pair: (pair[1], -pair[0]))
 
 
-def _pair(
-    cases: Sequence[CaseRecord], earlier: int, later: int, settings: CompareSettings
-) -> _Pair:
-    two = cases[earlier], cases[later]
-    first = two[0].sensitivity_at(_diameter(two, settings))
-    second = two[1].sensitivity_at(_diameter(two[::-1], settings))
-    if first is None or second is None:
-        return _Pair(earlier, later, two, None)
-    # The logarithm of an interval that reaches 0 says nothing.
-    usable = all(s.value >= settings.min_sensitivity and s.low > 0 for s in (first, second))
-    return _Pair(earlier, later, two, (first, second) if usable else None)
-
-
-def _diameter(cases: Sequence[CaseRecord], settings: CompareSettings) -> float:
-    """Median diameter of the first of these scans that has enough nodules for one."""
-    return next(
-        (
-            case.median_mm
-            for case in cases
-            if case.median_mm is not None and case.n_sized >= settings.min_nodules
-        ),
-        settings.usual_diameter_mm,
-    )
-
-
-def _places(cases: tuple[CaseRecord, CaseRecord]) -> list[_Place]:
-    lungs = {side: (cases[0].lung(side), cases[1].lung(side)) for side in SIDES}
-    places = [
-        _Place(
-            side,
-            zone,
-            (_count(before, zone), _count(now, zone)),
-            (_litres(before, zone), _litres(now, zone)),
-        )
-        for side, (before, now) in lungs.items()
-        for zone in ("all", *ZONES)
-    ]
-    whole = [place for place in places if place.zone == "all" and place.assessable]
-    if len(whole) == len(SIDES):
-        n = [sum(place.n[k] or 0 for place in whole) for k in (0, 1)]
-        litres = [sum(place.litres[k] or 0.0 for place in whole) for k in (0, 1)]
-        places.append(_Place("both", "all", (n[0], n[1]), (litres[0], litres[1])))
-    return places
-
-
-def _count(lung: LungRecord | None, zone: str) -> int | None:
-    return None if lung is None else lung.count(zone)
-
-
-def _litres(lung: LungRecord | None, zone: str) -> float | None:
-    ml = None if lung is None else lung.evaluable(zone)
-    return None if ml is None else ml / 1000
-
-
-def _changes(pair: _Pair, settings: CompareSettings) -> list[Change]:
-    places = _places(pair.cases)
-    known = [place for place in places if place.assessable]
-    litres = np.array([place.litres for place in known], float).reshape(-1, 2)
-    raw = _rates(known, litres, 0.0, settings)
-    density: list[Rate] | list[None] = [None] * len(known)
-    count: list[Rate] | list[None] = [None] * len(known)
-    if pair.sensitivity is not None:
-        value = np.array([s.value for s in pair.sensitivity])
-        variance = sum((np.log(s.high / s.low) / (2 * _NORMAL_95)) ** 2 for s in pair.sensitivity)
-        density = _rates(known, litres * value, variance, settings)
-        count = _rates(known, np.broadcast_to(value, litres.shape), variance, settings)
-    rates = dict(zip(known, zip(raw, density, count, strict=True), strict=True))
-    return [_change(pair, place, *rates.get(place, (None, None, None))) for place in places]
-
-
-def _rates(
-    places: list[_Place], exposure: np.ndarray, variance: float, settings: CompareSettings
-) -> list[Rate]:
-    n = np.array([place.n for place in places], float).reshape(-1, 2)
-    columns = rate_ratio(
-        *n.T,
-        *exposure.T,
-        log_variance=variance,
-        continuity=settings.continuity,
-        confidence=settings.confidence,
-    )
-    return [Rate(*row) for row in np.column_stack(columns).tolist()]
-
-
-def _change(
-    pair: _Pair, place: _Place, raw: Rate | None, density: Rate | None, count: Rate | None
-) -> Change:
-    before, now = (
-        n / litres if n is not None and litres else None
-        for n, litres in zip(place.n, place.litres, strict=True)
-    )
-    return Change(
-        earlier=pair.earlier,
-        later=pair.later,
-        lung=place.lung,
-        zone=place.zone,
-        n_earlier=place.n[0],
-        n_later=place.n[1],
-        per_l_earlier=before,
-        per_l_later=now,
-        raw=raw,
-        density=density,
-        count=count,
-        verdict=_verdict(density, count),
-    )
-
-
-def _verdict(density: Rate | None, count: Rate | None) -> str:
-    """Ask both: breath changes the density alone, coverage the count alone."""
-    if density is None or count is None:
-        return UNKNOWN
-    if min(density.low, count.low) > 1:
-        return MORE
-    return FEWER if max(density.high, count.high) < 1 else SAME
-
-
-def _lung_change(pair: _Pair, change: Change, settings: CompareSettings) -> LungChange:
+def _lung_change(pair: Pair, change: Change, settings: CompareSettings) -> LungChange:
     before, now = (case.lung(change.lung) for case in pair.cases)
     volume = evaluable = size = None
     if before is not None and now is not None:
         evaluable = now.evaluable_ml / before.evaluable_ml
         volume = now.volume_ml / before.volume_ml if before.volume_ml > 0 else None
-        size = _diameter_change(pair.cases, before, now, settings)
+        size = diameter_change(pair.cases, before, now, settings)
     told = LungChange(
         earlier=pair.earlier,
         later=pair.later,
@@ -249,7 +113,7 @@ def _lung_change(pair: _Pair, change: Change, settings: CompareSettings) -> Lung
 
 
 def _newly_involved(
-    pair: _Pair,
+    pair: Pair,
     change: Change,
     before: LungRecord | None,
     now: LungRecord | None,
@@ -265,22 +129,3 @@ def _newly_involved(
         for lung in (before, now)
     ]
     return change.verdict == MORE and numerous == [False, True]
-
-
-def _diameter_change(
-    cases: tuple[CaseRecord, CaseRecord],
-    before: LungRecord,
-    now: LungRecord,
-    settings: CompareSettings,
-) -> tuple[float, float, float] | None:
-    sizes = [lung.diameter_mm[np.isfinite(lung.diameter_mm)] for lung in (before, now)]
-    if min(map(len, sizes)) < settings.min_nodules:
-        return None
-    medians, errors = zip(*(median_with_error(size) for size in sizes), strict=True)
-    if all(case.size_bias_mm for case in cases):
-        medians = tuple(
-            median - float(np.interp(median, *np.transpose(case.size_bias_mm)))
-            for median, case in zip(medians, cases, strict=True)
-        )
-    change, half = medians[1] - medians[0], _NORMAL_95 * float(np.hypot(*errors))
-    return change, change - half, change + half

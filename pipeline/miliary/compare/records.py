@@ -1,40 +1,43 @@
-"""Scans as a comparison sees them, and what it says of them, as data."""
+"""Scans as a comparison sees them."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from miliary.anatomy import ZONES
 from miliary.arrays import AnyArray, FloatArray
 from miliary.findings import Sensitivity
 
-#: Version of the layout of `comparison.json`.
-COMPARISON_SCHEMA = "miliary-comparison-1.0"
+#: What the summary calls a pleural rind among the parts of a hemithorax that cannot be judged.
+_RIND = "rind or effusion"
 
-#: The columns of `changes.csv`, in their order.
-CHANGE_COLUMNS = (
-    "earlier",
-    "later",
-    "lung",
-    "zone",
-    "n_earlier",
-    "n_later",
-    "per_l_earlier",
-    "per_l_later",
-    "ratio_raw",
-    "ratio",
-    "low",
-    "high",
-    "verdict",
-    "count_ratio",
-    "count_low",
-    "count_high",
-)
 
-MORE, FEWER, SAME, UNKNOWN = "more", "fewer", "no change shown", "not assessable"
+def no_points() -> FloatArray:
+    """Give the places of no nodule.
+
+    Returns
+    -------
+    (0, 3) float
+        No rows.
+    """
+    return np.empty((0, 3))
+
+
+@dataclass(frozen=True, eq=False)
+class RindRecord:
+    """Thickness of the pleural rind of one lung, point by point.
+
+    Parameters
+    ----------
+    points_mm : (N, 3) float
+        Places on the surface of the aerated lung, world `(x, y, z)` in mm (LPS).
+    thickness_mm : (N,) float
+        Shortest way from each through the rind.
+    """
+
+    points_mm: FloatArray
+    thickness_mm: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,14 @@ class LungRecord:
         Zone of each: `upper`, `middle`, `lower`.
     zones_ml : tuple of (zone, ml)
         Evaluable volume of each zone, as far as known.
+    points_mm : (N, 3) float
+        Centres of the nodules, world (LPS); of length 0 where they are not known.
+    excluded : tuple of (reason, ml)
+        What of the hemithorax cannot be judged, and why.
+    hemithorax_ml : float or None
+        Everything inside the pleura.
+    rind : RindRecord or None
+        Its pleural rind; None where there is none or it was not kept.
     """
 
     side: str
@@ -61,6 +72,20 @@ class LungRecord:
     diameter_mm: FloatArray
     zone: AnyArray
     zones_ml: tuple[tuple[str, float], ...] = ()
+    points_mm: FloatArray = field(default_factory=no_points)
+    excluded: tuple[tuple[str, float], ...] = ()
+    hemithorax_ml: float | None = None
+    rind: RindRecord | None = None
+
+    @property
+    def rind_ml(self) -> float:
+        """Volume of pleural rind or effusion."""
+        return sum(ml for reason, ml in self.excluded if reason == _RIND)
+
+    @property
+    def evaluable_share(self) -> float | None:
+        """Part of the hemithorax in which nodules can be seen; None where it is unknown."""
+        return self.evaluable_ml / self.hemithorax_ml if self.hemithorax_ml else None
 
     def count(self, zone: str = "all") -> int:
         """Count the nodules.
@@ -125,6 +150,16 @@ class CaseRecord:
         As the maker names it.
     settings_hash : str
         Equal for scans analysed by one version with one configuration; empty where unknown.
+    exposure_mas : float or None
+        Dose of the tube.
+    patient : str
+        Mark by which different patients are told apart; empty where unknown.
+    day : int or None
+        Day of the scan; only differences of days of one patient mean something.
+    size_sd_mm : tuple of (diameter_mm, value)
+        Spread of the errors of measured diameters.
+    injected : int
+        Nodules put in to calibrate the scan.
     """
 
     name: str
@@ -142,6 +177,11 @@ class CaseRecord:
     noise_hu: float | None = None
     kernel: str | None = None
     settings_hash: str = ""
+    exposure_mas: float | None = None
+    patient: str = ""
+    day: int | None = None
+    size_sd_mm: tuple[tuple[float, float], ...] = ()
+    injected: int = 0
 
     def lung(self, side: str) -> LungRecord | None:
         """Give one lung, or None where it was not found or cannot be judged.
@@ -157,6 +197,21 @@ class CaseRecord:
             The lung.
         """
         return next((x for x in self.lungs if x.side == side and x.evaluable_ml > 0), None)
+
+    def side(self, side: str) -> LungRecord | None:
+        """Give one lung even where it cannot be judged; None where it was not found.
+
+        Parameters
+        ----------
+        side : str
+            `right` or `left`.
+
+        Returns
+        -------
+        LungRecord or None
+            The lung.
+        """
+        return next((x for x in self.lungs if x.side == side), None)
 
     def sensitivity_at(self, diameter_mm: float) -> Sensitivity | None:
         """Read the sensitivity for a diameter, between those that were reported.
@@ -180,190 +235,19 @@ class CaseRecord:
         )
         return Sensitivity("all", diameter_mm, value, low, high)
 
+    def bias_at(self, diameter_mm: float) -> float:
+        """Read the bias of measured diameters.
 
-@dataclass(frozen=True)
-class Rate:
-    """A ratio later over earlier.
-
-    Parameters
-    ----------
-    ratio, low, high : float
-        With its interval.
-    """
-
-    ratio: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Change:
-    """How the nodules of one lung or zone changed from one scan to another.
-
-    Parameters
-    ----------
-    earlier, later : int
-        Numbers of the scans, from 0.
-    lung, zone : str
-        `right`, `left` or `both`; `upper`, `middle`, `lower` or `all`.
-    n_earlier, n_later : int or None
-        Nodules; None where the lung cannot be judged.
-    per_l_earlier, per_l_later : float or None
-        The same a litre of evaluable lung, as found.
-    raw : Rate or None
-        Ratio of the densities as found; half a nodule is added to each number, here and below.
-    density : Rate or None
-        The same, the sensitivity of each scan taken out.
-    count : Rate or None
-        Ratio of the numbers, sensitivities taken out: breath changes density, not this.
-    verdict : str
-        `more` or `fewer` when density and count both surely are, `no change shown`, or
-        `not assessable`.
-    """
-
-    earlier: int
-    later: int
-    lung: str
-    zone: str
-    n_earlier: int | None
-    n_later: int | None
-    per_l_earlier: float | None
-    per_l_later: float | None
-    raw: Rate | None
-    density: Rate | None
-    count: Rate | None
-    verdict: str
-
-
-@dataclass(frozen=True)
-class LungChange:
-    """How one lung changed from one scan to another.
-
-    Parameters
-    ----------
-    earlier, later : int
-        Numbers of the scans, from 0.
-    lung : str
-        `right` or `left`.
-    verdict : str
-        That of its nodules.
-    newly_involved : bool or None
-        Whether nodules are numerous now and were not before.
-    volume_ratio, evaluable_ratio : float or None
-        Later over earlier.
-    diameter_change_mm : float or None
-        Of the median, the bias of each scan taken out; None for too few nodules.
-    diameter_low_mm, diameter_high_mm : float or None
-        Its interval.
-    sentence : str
-        All of this in words.
-    """
-
-    earlier: int
-    later: int
-    lung: str
-    verdict: str
-    newly_involved: bool | None
-    volume_ratio: float | None
-    evaluable_ratio: float | None
-    diameter_change_mm: float | None
-    diameter_low_mm: float | None
-    diameter_high_mm: float | None
-    sentence: str
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """What changed between scans of one patient.
-
-    Parameters
-    ----------
-    cases : tuple of CaseRecord
-        The scans, oldest first.
-    sensitivity : tuple of Sensitivity or None
-        Of each scan at the median diameter of its nodules.
-    changes : tuple of Change
-        By pair of scans, lung and zone.
-    lungs : tuple of LungChange
-        By pair of scans and lung.
-    warnings : tuple of str
-        What else than disease may have changed the numbers.
-    """
-
-    cases: tuple[CaseRecord, ...]
-    sensitivity: tuple[Sensitivity | None, ...]
-    changes: tuple[Change, ...]
-    lungs: tuple[LungChange, ...]
-    warnings: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the content of `comparison.json`.
+        Parameters
+        ----------
+        diameter_mm : float
+            Diameter.
 
         Returns
         -------
-        dict
-            Plain numbers, strings, lists and None.
+        float
+            In mm; 0 where it is not known.
         """
-        return {
-            "schema": COMPARISON_SCHEMA,
-            "cases": [
-                _case(case, sensitivity)
-                for case, sensitivity in zip(self.cases, self.sensitivity, strict=True)
-            ],
-            "changes": [asdict(change) for change in self.changes],
-            "lungs": [asdict(lung) for lung in self.lungs],
-            "warnings": list(self.warnings),
-        }
-
-    def columns(self) -> dict[str, list[Any]]:
-        """Give the columns of `changes.csv` by name, in order.
-
-        Returns
-        -------
-        dict of str to (N,) list
-            `CHANGE_COLUMNS`; None where unknown.
-        """
-        rows = [self._row(change) for change in self.changes]
-        return {name: [row[name] for row in rows] for name in CHANGE_COLUMNS}
-
-    def _row(self, change: Change) -> dict[str, Any]:
-        rates = {
-            "ratio_raw": (change.raw, "ratio"),
-            "ratio": (change.density, "ratio"),
-            "low": (change.density, "low"),
-            "high": (change.density, "high"),
-            "count_ratio": (change.count, "ratio"),
-            "count_low": (change.count, "low"),
-            "count_high": (change.count, "high"),
-        }
-        return {
-            **{name: getattr(change, name, None) for name in CHANGE_COLUMNS if name not in rates},
-            **{name: rate and getattr(rate, part) for name, (rate, part) in rates.items()},
-            "earlier": self.cases[change.earlier].name,
-            "later": self.cases[change.later].name,
-        }
-
-
-def _case(case: CaseRecord, sensitivity: Sensitivity | None) -> dict[str, Any]:
-    names = ("pattern", "flag", "extent", "median_mm")
-    acquisition = ("spacing_mm", "slice_thickness_mm", "kernel", "noise_hu")
-    return {
-        "case": case.name,
-        **{name: getattr(case, name) for name in names},
-        "acquisition": {name: getattr(case, name) for name in acquisition},
-        "sensitivity": None if sensitivity is None else asdict(sensitivity),
-        "lungs": {lung.side: _lung(lung) for lung in case.lungs},
-    }
-
-
-def _lung(lung: LungRecord) -> dict[str, Any]:
-    zones = ("all", *ZONES)
-    return {
-        "volume_ml": lung.volume_ml,
-        "evaluable_ml": lung.evaluable_ml,
-        "median_mm": float(np.median(lung.diameter_mm)) if len(lung.diameter_mm) else None,
-        "zones": [
-            {"zone": zone, "evaluable_ml": lung.evaluable(zone), "n": lung.count(zone)}
-            for zone in zones
-        ],
-    }
+        if not self.size_bias_mm:
+            return 0.0
+        return float(np.interp(diameter_mm, *np.transpose(self.size_bias_mm)))

@@ -18,9 +18,44 @@ class CompareSettings:
     )
     continuity: float = setting(
         0.5,
-        "added to every count, so that the ratio to none has a logarithm",
+        "added to every count for the ratio as found, so that the ratio to none has a logarithm",
         source="Haldane-Anscombe correction; covers 95 to 97 % from 10 nodules on in "
         "tests/kernels/test_rates.py, more below",
+    )
+    draws: int = setting(4000, "draws behind every interval of corrected ratios")
+    seed: int = setting(0, "of these draws: the same scans give the same intervals")
+    false_per_l: float = setting(
+        12.0,
+        "nodules a litre expected to be none, taken from what each scan finds",
+        unit="1/l",
+        source="measured by benchmarks/serial.py in lungs without nodules, development seeds",
+    )
+    false_sd: float = setting(
+        0.5,
+        "standard deviation of the logarithm of that rate from scan to scan",
+        source="as false_per_l",
+    )
+    false_shared: float = setting(
+        0.5,
+        "part of its variance that scans of one patient have in common",
+        source="as false_per_l: false positives are mostly branchings of the same vessels",
+    )
+    found_shared: float = setting(
+        0.6,
+        "correlation between finding a nodule in one scan and in another",
+        source="as false_per_l, on nodules that stayed: a nodule beside a vessel stays there",
+    )
+    shift: float = setting(
+        0.35,
+        "by how much the log odds of finding a nodule are higher than those of a ball put in",
+        source="as false_per_l, where balls are found somewhat less often than nodules of their "
+        "size; the same in two scans, so that only a difference of sensitivity lets it through",
+    )
+    shift_sd: float = setting(
+        0.1, "standard deviation of that shift, the same in both scans", source="as false_per_l"
+    )
+    model_sd: float = setting(
+        0.05, "the same of each scan by itself, beyond its own error", source="as false_per_l"
     )
     min_sensitivity: float = setting(
         0.1,
@@ -38,6 +73,47 @@ class CompareSettings:
         unit="mm",
         source="the limit of a micronodule",
     )
+    size_margin_mm: float = setting(
+        0.1,
+        "a change of the median diameter surely above this is one of the nodules; below, it may "
+        "come from which of them a scan shows",
+        unit="mm",
+        source="as false_per_l: medians of the same nodules in a poorer scan rose by up to 0.1 mm",
+    )
+    rind_angles: int = setting(24, "cells round the lung of the map of the rind")
+    rind_heights: int = setting(10, "cells of its height")
+    rind_least_mm: float = setting(
+        3.0, "a rind as thick as this counts as going round", unit="mm",
+        source="our convention: above the 2 mm by which intercostal muscle is taken for rind",
+    )  # fmt: skip
+    rind_ratio: float = setting(
+        1.2, "a rind of so many times the volume, and thicker, is called thicker",
+        source="our convention: twice the 10 % to which volumes are measured in phantoms",
+    )  # fmt: skip
+    rind_step_mm: float = setting(
+        1.5, "a mean thickness that differs by more is another", unit="mm",
+        source="our convention: above the 1 mm to which thickness is measured in phantoms",
+    )  # fmt: skip
+    align_mm: float = setting(
+        3.0, "lungs are aligned on voxels of this size, vessels on half of it", unit="mm",
+        source="measured: Dice 0.98 and more on phantoms, a second a lung (benchmarks/serial.py)",
+    )  # fmt: skip
+    align_vessel_points: int = setting(
+        200, "fewest points on the middle lines of vessels that refine an alignment"
+    )
+    match_wrong: float = setting(
+        0.05, "single nodules are matched where the chance of a wrong match is at most this",
+        source="the issue's own limit",
+    )  # fmt: skip
+    match_error_mm: float = setting(
+        2.0, "scans that fit worse are not matched nodule by nodule", unit="mm",
+        source="own calculation: vessels 5 to 7 mm apart lie that near to each other by chance",
+    )  # fmt: skip
+    match_least_mm: float = setting(
+        0.5, "least standard deviation of an alignment along an axis", unit="mm",
+        source="half a voxel of the finest usual scans",
+    )  # fmt: skip
+    match_neighbours: int = setting(4, "neighbours that tell how dense nodules are round a place")
     slice_ratio: float = setting(
         1.25,
         "slices thicker or farther apart by more than this factor are warned of",
@@ -50,6 +126,10 @@ class CompareSettings:
         "noise higher by more than this factor is warned of",
         source="as much as 1.6 times the dose makes, noise going with its square root",
     )
+    dose_ratio: float = setting(
+        1.6, "exposures that differ by more than this factor are warned of",
+        source="noise goes with the square root of the dose: noise_ratio squared",
+    )  # fmt: skip
     volume_ratio: float = setting(
         1.15,
         "lung volumes that differ by more than this factor are warned of",

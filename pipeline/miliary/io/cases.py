@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,17 @@ import numpy as np
 from miliary.analysis import SUMMARY_SCHEMA, Analysis
 from miliary.anatomy import SIDES
 from miliary.arrays import AnyArray
-from miliary.compare import CaseRecord, LungRecord
+from miliary.compare import CaseRecord, LungRecord, RindRecord
 from miliary.config import config_hash
 from miliary.errors import CaseFolderError
 from miliary.findings import Sensitivity
 from miliary.io.tables import numbers, read_csv
 
-_COLUMNS = ("diameter_mm", "score", "lung", "zone")
+#: The columns of `rinds.csv`, in their order.
+RIND_COLUMNS = ("lung", "x_mm", "y_mm", "z_mm", "thickness_mm")
+
+_NUMBERS = ("diameter_mm", "score", "x_mm", "y_mm", "z_mm")
+_COLUMNS = (*_NUMBERS, "lung", "zone")
 
 
 def read_case(folder: str | Path) -> CaseRecord:
@@ -57,11 +62,13 @@ def read_case(folder: str | Path) -> CaseRecord:
     try:
         table = read_csv(folder / "nodules.csv")
         nodules = {
-            name: numbers(table[name]) if name in ("diameter_mm", "score") else table[name]
-            for name in _COLUMNS
+            name: numbers(table[name]) if name in _NUMBERS else table[name] for name in _COLUMNS
         }
         made_by = f"{provenance.get('version')} {provenance.get('config_hash')}"
-        return make_record(summary, nodules, settings_hash=made_by)
+        record = make_record(
+            summary, nodules, settings_hash=made_by, facts=provenance.get("input") or {}
+        )
+        return _with_rinds(record, _read_rinds(folder / "rinds.csv"))
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise CaseFolderError(
             f"a case folder must be whole, got {folder}: {type(error).__name__} {error}; "
@@ -85,11 +92,24 @@ def record_of(analysis: Analysis) -> CaseRecord:
     import miliary
 
     made_by = f"{miliary.__version__} {config_hash(analysis.config)}"
-    return make_record(analysis.to_dict(), analysis.nodules.columns(), settings_hash=made_by)
+    record = make_record(
+        analysis.to_dict(),
+        analysis.nodules.columns(),
+        settings_hash=made_by,
+        facts=dict(analysis.volume.provenance),
+    )
+    rinds = {
+        rind.side: RindRecord(rind.points_mm, rind.thickness_mm) for rind in analysis.anatomy.rinds
+    }
+    return _with_rinds(record, rinds)
 
 
 def make_record(
-    summary: Mapping[str, Any], nodules: Mapping[str, Any], *, settings_hash: str = ""
+    summary: Mapping[str, Any],
+    nodules: Mapping[str, Any],
+    *,
+    settings_hash: str = "",
+    facts: Mapping[str, str] | None = None,
 ) -> CaseRecord:
     """Make the record of a scan from its summary and its nodules.
 
@@ -101,6 +121,8 @@ def make_record(
         Columns of `nodules.csv`; those below the operating point are left out.
     settings_hash : str
         Tells how it was analysed.
+    facts : mapping or None
+        What `provenance.json` says of the input: the patient's mark and the shifted day.
 
     Returns
     -------
@@ -140,6 +162,13 @@ def make_record(
         noise_hu=scan.get("noise_hu"),
         kernel=scan.get("kernel"),
         settings_hash=settings_hash,
+        exposure_mas=scan.get("exposure_mas"),
+        patient=str((facts or {}).get("patient_mark") or ""),
+        day=_whole((facts or {}).get("shifted_day")),
+        size_sd_mm=tuple(
+            (row["diameter_mm"], row["value"]) for row in detection.get("size_sd_mm") or []
+        ),
+        injected=int(detection.get("injected") or 0),
     )
 
 
@@ -154,6 +183,9 @@ def _lung(
         np.asarray(table["diameter_mm"][inside], float),
         table["zone"][inside],
         _zones(side, lung, summary),
+        points_mm=np.column_stack([table[name][inside] for name in ("x_mm", "y_mm", "z_mm")]),
+        excluded=tuple((part["reason"], float(part["ml"])) for part in lung.get("excluded") or []),
+        hemithorax_ml=lung.get("hemithorax_ml"),
     )
 
 
@@ -168,6 +200,29 @@ def _zones(
         for item in (summary.get("involvement") or {}).get("zones", [])
         if item["lung"] == side and item["per_l"]
     )
+
+
+def _with_rinds(record: CaseRecord, rinds: Mapping[str, RindRecord]) -> CaseRecord:
+    lungs = tuple(replace(lung, rind=rinds.get(lung.side)) for lung in record.lungs)
+    return replace(record, lungs=lungs)
+
+
+def _read_rinds(path: Path) -> dict[str, RindRecord]:
+    """Read the rinds of a case; none where the folder has no such table."""
+    if not path.is_file():
+        return {}
+    table = read_csv(path)
+    values = np.column_stack([numbers(table[name]) for name in RIND_COLUMNS[1:]])
+    lung = np.asarray(table["lung"])
+    return {
+        side: RindRecord(values[lung == side, :3], values[lung == side, 3])
+        for side in SIDES
+        if (lung == side).any()
+    }
+
+
+def _whole(text: str | None) -> int | None:
+    return None if text is None else int(text)
 
 
 def _read_json(folder: Path, name: str) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, BinaryIO
 
 import pydicom
@@ -78,7 +80,15 @@ _SECRET_TAGS = tags_of(
     )
 )
 
-_WANTED = [*_TAGS.values(), *_SECRET_TAGS.values(), *TECHNIQUE_TAGS.values()]
+#: When the scan was made, the most telling first; read only to tell scans of a patient in order.
+_DATE_TAGS = tags_of(("AcquisitionDate", "StudyDate", "SeriesDate"))
+
+_WANTED = [
+    *_TAGS.values(),
+    *_SECRET_TAGS.values(),
+    *_DATE_TAGS.values(),
+    *TECHNIQUE_TAGS.values(),
+]
 
 #: Words in an image type of pictures whose pixels are not the tissue at their place.
 _PROJECTIONS = {"MIP", "MINIP", "MAX_IP", "MIN_IP", "PROJECTION IMAGE", "VRT", "VOLUME_RENDERED"}
@@ -139,6 +149,8 @@ class SliceHeader:
         Whether a viewer would show it inverted.
     acquisition : Acquisition
         How it was acquired.
+    day : int or None
+        Day of the scan since 1 January of year 1; never to be written anywhere as it is.
     """
 
     source: Source
@@ -163,6 +175,7 @@ class SliceHeader:
     padding: tuple[int, int] | None
     monochrome1: bool
     acquisition: Acquisition
+    day: int | None = None
 
     @property
     def rows(self) -> int:
@@ -183,7 +196,9 @@ class SliceHeader:
             Fit to be kept and sent to workers.
         """
         told = hashed("sop", self.sop_uid, digits=32)
-        return replace(self, study_uid="", series_uid="", sop_uid=told, frame_uid="", secrets=())
+        return replace(
+            self, study_uid="", series_uid="", sop_uid=told, frame_uid="", secrets=(), day=None
+        )
 
 
 def read_headers(
@@ -298,7 +313,16 @@ def _header(
         padding=_padding(flat),
         monochrome1=text(elements, _TAGS["PhotometricInterpretation"]) == "MONOCHROME1",
         acquisition=acquisition_of(flat),
+        day=_day(elements),
     )
+
+
+def _day(elements: Elements) -> int | None:
+    """Read the day of the scan; None where no date is one."""
+    for tag in _DATE_TAGS.values():
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(text(elements, tag)[:8], "%Y%m%d").toordinal()
+    return None
 
 
 def _secrets(elements: Elements) -> tuple[str, ...]:

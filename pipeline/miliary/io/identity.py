@@ -7,13 +7,16 @@ import os
 import re
 import unicodedata
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 #: Stands in when `MILIARY_CASE_KEY` is not set. It is public: whoever knows a UID can then find
 #: its case. Set the variable to a secret of yours where that matters.
 _DEFAULT_KEY = "miliary"
+
+#: Shifted days wrap round after some 2,700 years: those of one patient are never so far apart.
+_SHIFTED_DAYS = 1_000_000
 
 _UID_LIKE = re.compile(r"\d+(\.\d+){4,}|(?=[\d.]{20})\d+(\.\d+)+")
 
@@ -65,6 +68,52 @@ def hashed_file(paths: Iterable[Path], *, digits: int = 10) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def patient_mark(secrets: Sequence[str]) -> str:
+    """Make a mark by which scans of different patients are told apart.
+
+    Parameters
+    ----------
+    secrets : sequence of str
+        Id, names and birth date of the patient as the headers have them, the id first.
+
+    Returns
+    -------
+    str
+        Four hexadecimal digits: so few that many patients share each, and it leads back to none of
+        them; two patients share one in 65,536 times. Empty where nothing tells the patient.
+    """
+    known = _patient(secrets)
+    return hashed("patient", *known, digits=4) if known else ""
+
+
+def shifted_day(day: int | None, secrets: Sequence[str]) -> int | None:
+    """Shift the day of a scan by a number of days that is the patient's own.
+
+    Parameters
+    ----------
+    day : int or None
+        Day of the scan.
+    secrets : sequence of str
+        As `patient_mark` takes them.
+
+    Returns
+    -------
+    int or None
+        A day whose distance to other scans of the patient is true, and which tells no date to who
+        does not know the key and the patient. None for an unknown day or patient.
+    """
+    known = _patient(secrets)
+    if day is None or not known:
+        return None
+    return (day + int(hashed("day", *known, digits=12), 16)) % _SHIFTED_DAYS
+
+
+def _patient(secrets: Sequence[str]) -> tuple[str, ...]:
+    """Give the patient's id or, without one, what else names him."""
+    words = tuple(" ".join(_folded(secret).split()) for secret in secrets[:5])
+    return words[:1] if words[:1] != ("",) else tuple(filter(None, words))
 
 
 def uid_of(*parts: str) -> str:

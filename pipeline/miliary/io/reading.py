@@ -214,6 +214,10 @@ def _provenance(info: SeriesInfo, judged: Judged, archive: Archive) -> tuple[tup
         ("transfer_syntaxes", ", ".join(syntaxes)),
         ("verdict", info.code),
     ]
+    if info.patient:
+        facts.append(("patient_mark", info.patient))
+    if info.day is not None:
+        facts.append(("shifted_day", str(info.day)))
     if judged.resampling is not None:
         facts += [
             ("slices_after_resampling", str(judged.resampling.n_slices)),

@@ -18,7 +18,7 @@ from miliary.errors import InputError
 from miliary.io.choice import choose
 from miliary.io.grouping import by_grid, by_series, mixed_grids, split_phases
 from miliary.io.headers import NotCtError, SliceHeader
-from miliary.io.identity import hashed, masked_path, printable
+from miliary.io.identity import hashed, masked_path, patient_mark, printable, shifted_day
 from miliary.io.scan import Scan, scan_inputs
 from miliary.io.sources import Source
 from miliary.io.stack import Judged, judge
@@ -58,6 +58,10 @@ class SeriesInfo:
         Warnings that go with the volume.
     stack : Judged or None
         Its slices and their grid; None for all but a usable DICOM series.
+    patient : str
+        Mark by which other patients are told apart; empty where nothing tells the patient.
+    day : int or None
+        Day of the scan, shifted by a number of days that is the patient's own.
     """
 
     case: str
@@ -75,6 +79,8 @@ class SeriesInfo:
     files: tuple[Source, ...]
     notes: tuple[str, ...] = ()
     stack: Judged | None = None
+    patient: str = ""
+    day: int | None = None
 
     @property
     def usable(self) -> bool:
@@ -212,6 +218,8 @@ def _dicom_info(stack: list[SliceHeader], index: int, settings: ReadSettings) ->
         files=tuple(dict.fromkeys(item.source for item in judged.slices)),
         notes=(judged.reason,) if judged.code.startswith("W_") else (),
         stack=judged if spacing else None,
+        patient=patient_mark(first.secrets),
+        day=shifted_day(first.day, first.secrets),
     )
 
 
