@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
+from typing import cast
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -131,7 +132,8 @@ def _near_kept(
     tree: KDTree, points_mm: FloatArray, drawn_anew: BoolArray, min_separation_mm: float
 ) -> BoolArray:
     """Tell which points lie too near to a point of the first round that was kept."""
-    near = tree.query_ball_point(points_mm, min_separation_mm)
+    # The stubs know of one place only.
+    near = cast("list[list[int]]", tree.query_ball_point(points_mm, min_separation_mm))
     sizes = np.fromiter(map(len, near), np.intp, len(near))
     neighbours = np.fromiter(chain.from_iterable(near), np.intp, int(sizes.sum()))
     kept = np.repeat(np.arange(len(near)), sizes)[~drawn_anew[neighbours]]
