@@ -114,16 +114,20 @@ MARKUPS = {
                         "items": {
                             "type": "object",
                             "properties": {
-                                **dict.fromkeys(("id", "label", "description"), {"type": "string"}),
+                                **{
+                                    key: {"type": "string"}
+                                    for key in ("id", "label", "description")
+                                },
                                 "position": {
                                     "type": "array",
                                     "items": {"type": "number"},
                                     "minItems": 3,
                                     "maxItems": 3,
                                 },
-                                **dict.fromkeys(
-                                    ("selected", "locked", "visibility"), {"type": "boolean"}
-                                ),
+                                **{
+                                    key: {"type": "boolean"}
+                                    for key in ("selected", "locked", "visibility")
+                                },
                                 "positionStatus": {"enum": ["undefined", "preview", "defined"]},
                             },
                             # Slicer bears others; that all of ours are known to it is meant here.

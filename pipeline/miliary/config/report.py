@@ -40,7 +40,7 @@ class ReportSettings:
     ring_mm: float = setting(2.5, "gap between a nodule and the ring round it", unit="mm")
     nodule_map: bool = setting(
         False,
-        "with --dicom, write nodules.seg.dcm too: each nodule a segment of a DICOM label map, which "
+        "with --dicom, write nodules.seg.dcm too: each nodule a segment of a label map, which "
         "few viewers know yet",
     )
 
