@@ -93,6 +93,8 @@ def test_markups_of_no_nodule_are_valid(tmp_path):
 
 
 #: What 3D Slicer's schema of markups (1.0.3, draft 7) asks of what is written here, in own words.
+_TEXT = {key: {"type": "string"} for key in ("id", "label", "description")}
+_SWITCHES = {key: {"type": "boolean"} for key in ("selected", "locked", "visibility")}
 MARKUPS = {
     "type": "object",
     "required": ["@schema", "markups"],
