@@ -144,6 +144,15 @@ def test_dicom_results_stand_beside_the_others(analysis, series, tmp_path):
     assert names(folder) == ALWAYS | {"findings.seg.dcm", "findings.sr.dcm"}
 
 
+def test_a_map_of_the_nodules_is_written_on_request(analysis, series, tmp_path):
+    settings = replace(analysis.config.report, nodule_map=True)
+    asked = replace(analysis, config=replace(analysis.config, report=settings))
+    folder = write_case(asked, tmp_path / "case-1", series=series, dicom=True)
+    segments = pydicom.dcmread(folder / "nodules.seg.dcm").SegmentSequence
+    numbers = [int(item.SegmentNumber) for item in segments if item.SegmentNumber]
+    assert numbers == list(range(1, 31))
+
+
 def test_candidates_that_are_kept_are_no_dicom_findings(analysis, series, tmp_path):
     config = replace(analysis.config, detect=replace(analysis.config.detect, keep_all=True))
     n = len(analysis.nodules)

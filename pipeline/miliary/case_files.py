@@ -9,7 +9,7 @@ import numpy as np
 
 from miliary.geometry import Geometry
 from miliary.io.cases import RIND_COLUMNS
-from miliary.io.segmentation import write_segmentation
+from miliary.io.segmentation import write_nodule_map, write_segmentation
 from miliary.io.structured_report import write_structured_report
 from miliary.io.tables import write_csv, write_json, write_markups
 
@@ -27,8 +27,8 @@ CURVE_COLUMNS = ("function", "lung", "r_mm", "observed", "expected", "low", "hig
 #: Points of a rind that are kept: some 200 kB, and several for each cell of its map.
 _RIND_POINTS = 5000
 
-#: Nodules with a group of their own in the structured report: each costs 16 ms and some 3 kB; all
-#: stand in `nodules.csv`.
+#: Nodules with a group of their own in the structured report: each costs 16 ms and some 3 kB.
+#: All of them stand in `nodules.csv`.
 _REPORTED_NODULES = 100
 
 #: Highest label of a 16-bit image; with `detect.keep_all` there may be more candidates.
@@ -205,7 +205,7 @@ def write_tables(folder: Path, analysis: Analysis) -> list[Path]:
 def write_dicom(
     folder: Path, analysis: Analysis, nodule_labels: IntArray, series: SeriesInfo
 ) -> None:
-    """Write the segmentation and the structured report.
+    """Write the segmentation and the structured report, and a map of nodules where asked for.
 
     Parameters
     ----------
@@ -230,6 +230,14 @@ def write_dicom(
         micronodules=is_micro[nodule_labels],
         box=analysis.anatomy.box,
     )
+    if analysis.config.report.nodule_map and nodule_labels.any():
+        write_nodule_map(
+            folder / "nodules.seg.dcm",
+            series,
+            settings,
+            nodule_labels=nodule_labels,
+            box=analysis.anatomy.box,
+        )
     write_structured_report(
         folder / "findings.sr.dcm",
         series,

@@ -122,7 +122,11 @@ def _fill(
     facts = _provenance(analysis) | extra
     with ThreadPoolExecutor(min(2, n_threads())) as pool:
         images = images_of(analysis.anatomy, labels)
-        jobs = [pool.submit(_write_image, folder, *item, analysis) for item in images.items()]
+        jobs = []
+        if series is not None:
+            # The longest of all, and mostly in numpy: beside the page, not after it.
+            jobs.append(pool.submit(write_dicom, folder, analysis, labels, series))
+        jobs += [pool.submit(_write_image, folder, *item, analysis) for item in images.items()]
         write_json(folder / SUMMARY, analysis.to_dict())
         write_csv(folder / "nodules.csv", analysis.nodules.columns())
         write_csv(folder / "curves.csv", curve_columns(analysis.spatial.curves))
@@ -134,8 +138,6 @@ def _fill(
             write_csv(folder / "rinds.csv", rind_columns(analysis.anatomy))
         page = render_report(analysis, facts)
         (folder / REPORT).write_text(page, encoding="utf-8")
-        if series is not None:
-            write_dicom(folder, analysis, labels, series)
         for job in jobs:
             job.result()
     facts["seconds"] = {**facts["seconds"], "write": time.perf_counter() - started}

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from numpy.testing import assert_allclose
 
 from miliary.io.tables import numbers, read_csv, write_csv, write_json, write_markups
@@ -89,3 +90,62 @@ def test_markups_have_a_point_a_nodule(tmp_path):
 def test_markups_of_no_nodule_are_valid(tmp_path):
     found = json.loads(write_markups(tmp_path / "n.mrk.json", Nodules.empty()).read_text())
     assert found["markups"][0]["controlPoints"] == []
+
+
+#: What 3D Slicer's schema of markups (1.0.3, draft 7) asks of what is written here, in own words.
+_TEXT = {key: {"type": "string"} for key in ("id", "label", "description")}
+_SWITCHES = {key: {"type": "boolean"} for key in ("selected", "locked", "visibility")}
+MARKUPS = {
+    "type": "object",
+    "required": ["@schema", "markups"],
+    "properties": {
+        "@schema": {"type": "string"},
+        "markups": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["type"],
+                "properties": {
+                    "type": {"const": "Fiducial"},
+                    "coordinateSystem": {"enum": ["LPS", "RAS"]},
+                    "coordinateUnits": {"enum": ["mm", "um"]},
+                    "locked": {"type": "boolean"},
+                    "labelFormat": {"type": "string"},
+                    "controlPoints": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "properties": {
+                                **{
+                                    key: {"type": "string"}
+                                    for key in ("id", "label", "description")
+                                },
+                                "position": {
+                                    "type": "array",
+                                    "items": {"type": "number"},
+                                    "minItems": 3,
+                                    "maxItems": 3,
+                                },
+                                **{
+                                    key: {"type": "boolean"}
+                                    for key in ("selected", "locked", "visibility")
+                                },
+                                "positionStatus": {"enum": ["undefined", "preview", "defined"]},
+                            },
+                            # Slicer bears others; that all of ours are known to it is meant here.
+                            "additionalProperties": False,
+                        },
+                    },
+                },
+                "additionalProperties": False,
+            },
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("n", [0, 4])
+def test_markups_are_what_slicer_reads(tmp_path, n):
+    written = json.loads(write_markups(tmp_path / "n.mrk.json", _nodules(n)).read_text("utf-8"))
+    Draft202012Validator(MARKUPS).validate(written)
+    assert len(written["markups"][0]["controlPoints"]) == n

@@ -38,11 +38,16 @@ class ReportSettings:
     )
     margin_mm: float = setting(5.0, "border left round the lungs", unit="mm")
     ring_mm: float = setting(2.5, "gap between a nodule and the ring round it", unit="mm")
+    nodule_map: bool = setting(
+        False,
+        "with --dicom, write nodules.seg.dcm too: each nodule a segment of a label map, which "
+        "few viewers know yet",
+    )
 
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            if item.name != "window_center_hu" and not value > 0:
+            if item.name not in ("window_center_hu", "nodule_map") and not value > 0:
                 raise ValueError(f"{item.name} must be above 0, got {value}")
         if self.picture_quality > 100:
             raise ValueError(f"picture_quality must be at most 100, got {self.picture_quality}")
