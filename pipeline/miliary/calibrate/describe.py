@@ -123,7 +123,7 @@ def _sensitivity(
         ridge=settings.ridge,
         n_free=2,
     )
-    strata = np.stack(np.indices(volumes.shape), axis=-1).reshape(-1, 2)
+    strata = np.argwhere(np.ones(volumes.shape, bool))
     designs = np.array(
         [
             _design(at, np.full(len(at), r), np.full(len(at), z), n_regions, n_zones)
