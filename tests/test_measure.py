@@ -108,7 +108,9 @@ def test_a_centre_inside_the_other_lung_is_named_by_the_centre():
 def test_sizes_of_every_class_are_found_from_the_same_first_guess(rng, diameter_mm):
     centre = np.array([[20.0, 21.0, 30.0]])
     image = drawn(rng, np.array([diameter_mm]), centre)
-    found = fit_diameters(image, SPACING, candidates_at(centre), QUALITY, SETTINGS)
+    found = fit_diameters(
+        image, np.ones(image.shape, bool), SPACING, candidates_at(centre), QUALITY, SETTINGS
+    )
     assert_allclose(found.diameter_mm, diameter_mm, rtol=0.03)
     assert_allclose(found.centre_grid_mm, centre, atol=0.15)
 
@@ -116,8 +118,17 @@ def test_sizes_of_every_class_are_found_from_the_same_first_guess(rng, diameter_
 def test_a_large_ball_among_small_ones_changes_only_its_own_row(rng):
     centres = np.array([[12.0, 20.0, 12.0], [20.0, 21.0, 40.0], [30.0, 20.0, 12.0]])
     image = drawn(rng, np.array([1.8, 8.0, 2.2]), centres)
-    small = fit_diameters(image, SPACING, candidates_at(centres[[0, 2]]), QUALITY, SETTINGS)
-    every = fit_diameters(image, SPACING, candidates_at(centres), QUALITY, SETTINGS)
+    small = fit_diameters(
+        image,
+        np.ones(image.shape, bool),
+        SPACING,
+        candidates_at(centres[[0, 2]]),
+        QUALITY,
+        SETTINGS,
+    )
+    every = fit_diameters(
+        image, np.ones(image.shape, bool), SPACING, candidates_at(centres), QUALITY, SETTINGS
+    )
     assert_allclose(every.diameter_mm[[0, 2]], small.diameter_mm, atol=2e-3)
     assert_allclose(every.diameter_mm[1], 8.0, rtol=0.03)
 
@@ -126,7 +137,9 @@ def test_a_softer_scan_is_undone_by_its_point_spread(rng):
     soft = (0.9, 0.7, 0.7)
     image = oracles.draw_balls(SHAPE, SPACING, CENTRES, DIAMETERS, soft)
     quality = replace(QUALITY, psf_fwhm_mm=tuple(FWHM_PER_SIGMA * s for s in soft), noise_hu=5.0)
-    found = fit_diameters(image, SPACING, candidates_at(CENTRES), quality, SETTINGS)
+    found = fit_diameters(
+        image, np.ones(image.shape, bool), SPACING, candidates_at(CENTRES), quality, SETTINGS
+    )
     assert_allclose(found.diameter_mm, DIAMETERS, atol=0.02)
 
 
@@ -141,10 +154,14 @@ def test_the_limit_of_micronodules_is_a_setting(rng):
 def test_integers_serve_as_well_and_the_image_stays_as_it_is(rng):
     image = np.rint(drawn(rng))
     before = image.copy()
-    found = fit_diameters(image, SPACING, candidates_at(CENTRES), QUALITY, SETTINGS)
+    found = fit_diameters(
+        image, np.ones(image.shape, bool), SPACING, candidates_at(CENTRES), QUALITY, SETTINGS
+    )
     assert_array_equal(image, before)
     whole = image.astype(np.int16)
-    again = fit_diameters(whole, SPACING, candidates_at(CENTRES), QUALITY, SETTINGS)
+    again = fit_diameters(
+        whole, np.ones(whole.shape, bool), SPACING, candidates_at(CENTRES), QUALITY, SETTINGS
+    )
     assert_array_equal(again.diameter_mm, found.diameter_mm)
 
 
@@ -152,6 +169,7 @@ def test_no_candidates_are_no_nodules(rng):
     none = candidates_at(np.empty((0, 3)))
     anatomy = oracles.box_anatomy(SHAPE, SPACING)
     assert len(measure(drawn(rng), anatomy, none, QUALITY, SETTINGS)) == 0
-    fit = fit_diameters(drawn(rng), SPACING, none, QUALITY, SETTINGS)
+    image = drawn(rng)
+    fit = fit_diameters(image, np.ones(image.shape, bool), SPACING, none, QUALITY, SETTINGS)
     assert fit.diameter_mm.shape == (0,)
     assert len(place(fit, anatomy, none, SETTINGS)) == 0

@@ -23,7 +23,7 @@ MODEL = FitModel(
     min_diameter_mm=0.6,
     max_diameter_mm=15.0,
     margin_mm=1.2,
-    outlier_hu=150.0,
+    outlier_hu=30.0,
     n_steps=25,
 )
 #: A prior so wide that contrast is free, and one so narrow that it is fixed.
@@ -249,3 +249,27 @@ def test_no_places_are_no_balls_and_the_image_stays_as_it_is(rng):
     assert none.diameter_mm.shape == none.converged.shape == (0,)
     fit(image.astype(np.int16), start)
     assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("noise_hu", [60.0, 100.0])
+def test_noise_does_not_pull_the_background_down(rng, noise_hu):
+    image, _, start = scene(rng, 2.0, n_side=5, noise_hu=noise_hu)
+    found = fit(image, start, replace(MODEL, noise_hu=noise_hu))
+    # With weights that fall on the bright side alone it was 22 HU at 100 HU of noise.
+    assert abs(np.median(found.background_hu) - oracles.LUNG_HU) < 0.06 * noise_hu
+    assert abs(np.median(found.diameter_mm) - 2.0) < 0.03
+
+
+def test_a_wall_outside_of_the_lung_is_no_part_of_a_ball(rng):
+    shape = (30, 40, 40)
+    centres = np.array([[15.0, 14.0, 14.0]])
+    ball = oracles.draw_balls(shape, SPACING, centres, [2.0], PSF)
+    depth = np.arange(40) * SPACING[2] - (14.0 + 1.6)
+    wall = oracles.LUNG_HU + 880 * special.ndtr(depth / PSF[2])
+    image = np.maximum(ball, wall.astype(np.float32)) + rng.normal(0, 20.0, shape)
+    image = image.astype(np.float32)
+    inside = np.broadcast_to(depth < 0, shape)
+    model = replace(MODEL, noise_hu=20.0)
+    start = (centres, np.array([2.0]), SPACING, model)
+    found = fit_balls(image, *start, reach_mm=3.2, batch=9, inside=inside)
+    assert_allclose(found.diameter_mm, 2.0, atol=0.2)

@@ -77,7 +77,8 @@ def stratum_volumes(regions: LabelArray, zone_labels: LabelArray) -> FloatArray:
     size = (len(REGIONS) + 1) * n_zones
     joint = np.bincount((regions * np.uint8(n_zones) + zone_labels).ravel(), minlength=size)
     volumes: FloatArray = joint.reshape(-1, n_zones)[1:, 1:].astype(float)
-    return volumes / max(volumes.sum(), 1.0)
+    volumes /= max(volumes.sum(), 1.0)
+    return volumes
 
 
 def describe_calibration(
@@ -122,11 +123,11 @@ def _sensitivity(
         ridge=settings.ridge,
         n_free=2,
     )
-    strata = np.stack(np.indices(volumes.shape), axis=-1).reshape(-1, 2)
-    designs = np.stack(
+    strata = np.argwhere(np.ones(volumes.shape, bool))
+    designs = np.array(
         [
             _design(at, np.full(len(at), r), np.full(len(at), z), n_regions, n_zones)
-            for r, z in strata
+            for r, z in strata.tolist()
         ]
     )
     parts = {"all": np.ones(len(strata), bool)}

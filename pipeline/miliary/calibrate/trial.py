@@ -151,7 +151,7 @@ def match_found(
     if len(candidates) == 0 or len(centres_grid_mm) == 0:
         return np.zeros(len(centres_grid_mm), bool), which
     tree = KDTree(candidates.index_zyx * spacing_mm)
-    near = list(tree.query_ball_point(centres_grid_mm, reach_mm))
+    near: AnyArray = np.asarray(tree.query_ball_point(centres_grid_mm, reach_mm), object)
     found: BoolArray = np.array([len(rows) > 0 for rows in near])
     for ball in np.flatnonzero(found):
         rows = np.asarray(near[ball], int)
