@@ -30,7 +30,7 @@ def command(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     def call(*words: object) -> Ended:
         capfd.readouterr()
         words = [str(word) for word in words]
-        if words[0] == "run" and "--jobs" not in words:
+        if words[:1] == ["run"] and "--jobs" not in words:
             # Here, where a test can put things in place of others.
             words += ["--jobs", "1"]
         status = main(words)

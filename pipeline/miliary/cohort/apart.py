@@ -131,7 +131,7 @@ class _Server:
             [sys.executable, "-P", "-c", "from miliary.cohort.server import serve; serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | single,
+            env=_environment() | {"PYTHONPATH": os.pathsep.join(paths)} | single,
         )
         if self._process.stdin is None or self._process.stdout is None:
             raise ValueError("a server must have pipes")
@@ -176,6 +176,15 @@ class _Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Give the environment without what Dask puts into that of its workers.
+
+    They give memory back at once, by this variable; to get it again, page by page, made cases of
+    two workers take 5.0 s instead of 3.1 s.
+    """
+    return {name: text for name, text in os.environ.items() if name != "MALLOC_TRIM_THRESHOLD_"}
 
 
 def _take() -> _Server:

@@ -273,6 +273,10 @@ def _client(jobs: int, cluster: Cluster) -> Iterator[Any]:
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
         "distributed.worker.memory.terminate": False,
+        # Nobody looks at these here, and they take 5 % of a core a worker.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.system-monitor.interval": "10s",
+        "distributed.admin.tick.interval": "1s",
     }
     with (
         dask.config.set(settings),
