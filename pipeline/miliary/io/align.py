@@ -166,7 +166,7 @@ def _distances(mask: BoolArray, part: LungMasks, step_mm: float, reach_mm: float
     distance = sitk.SignedMaurerDistanceMap(
         coarse > least, insideIsPositive=False, squaredDistance=False, useImageSpacing=True
     )
-    # Distances are to the centres of the outermost voxels; the surface lies half a voxel farther out.
+    # Distances are to the centres of the outermost voxels; the surface lies half a voxel outside.
     return sitk.Clamp(distance - step_mm / 2, sitk.sitkFloat32, -reach_mm, reach_mm)
 
 
