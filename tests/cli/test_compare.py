@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import re
+import shutil
 import sys
 from dataclasses import replace
 
@@ -16,7 +18,7 @@ from miliary.case_folder import write_case
 from miliary.cli import compare as module
 from miliary.cli.common import Parser
 from miliary.config import Config
-from miliary.errors import CaseFolderError, ConfigError, UsageError
+from miliary.errors import CaseFolderError, ConfigError, InputError, UsageError
 from miliary.geometry import Geometry
 from miliary.volume import Volume
 
@@ -119,8 +121,13 @@ def test_a_failure_leaves_nothing_and_keeps_what_was_there(cases, tmp_path, monk
 def test_what_is_no_case_is_refused(cases, tmp_path, capsys):
     with pytest.raises(UsageError, match="which does not exist"):
         call(cases[0], tmp_path / "missing", "--out", tmp_path / "out")
-    with pytest.raises(CaseFolderError, match="must be a folder that `miliary run` wrote"):
+    with pytest.raises(InputError, match="the input must hold a CT"):
         call(cases[0], tmp_path, "--out", tmp_path / "out")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "summary.json").write_text("{}")
+    with pytest.raises(CaseFolderError, match="must be a folder that `miliary run` wrote"):
+        call(cases[0], tmp_path / "damaged", "--out", tmp_path / "out")
+    shutil.rmtree(tmp_path / "damaged")
     with pytest.raises(SystemExit) as stop:
         call(cases[0], "--out", tmp_path / "out")
     assert stop.value.code == 1
@@ -131,7 +138,7 @@ def test_what_is_no_case_is_refused(cases, tmp_path, capsys):
 def test_the_page_asks_for_nothing_and_names_the_scans(cases, tmp_path):
     call(*cases, "--out", tmp_path / "out")
     page = (tmp_path / "out" / "comparison.html").read_text()
-    assert "default-src 'none'" in page
+    assert "default-src 'none'" in html.unescape(page)
     assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", page)
     assert "Ratios by lung and zone" in page
     assert page.count("<figcaption>Scan 1:") == 5

@@ -178,6 +178,10 @@ class RindMeasure:
         Part of the hemithorax in which nodules can be seen.
     map_mm : tuple of tuple of (float or None), or None
         Thickness by height (lowest first) and angle (from the patient's right by the front).
+    septa : None
+        Thickening of the septa of this lung: not assessable by this version.
+    septa_reason : str
+        Why.
     """
 
     volume_ml: float
@@ -186,6 +190,11 @@ class RindMeasure:
     circumference: float | None
     evaluable_share: float | None
     map_mm: tuple[tuple[float | None, ...], ...] | None
+    septa: None = None
+    septa_reason: str = (
+        "Septal thickening is not assessable: case folders hold no measure of the sheets between "
+        "lobules."
+    )
 
 
 @dataclass(frozen=True)

@@ -166,7 +166,8 @@ def _distances(mask: BoolArray, part: LungMasks, step_mm: float, reach_mm: float
     distance = sitk.SignedMaurerDistanceMap(
         coarse > least, insideIsPositive=False, squaredDistance=False, useImageSpacing=True
     )
-    return sitk.Clamp(distance, sitk.sitkFloat32, -reach_mm, reach_mm)
+    # Distances are to the centres of the outermost voxels; the surface lies half a voxel outside.
+    return sitk.Clamp(distance - step_mm / 2, sitk.sitkFloat32, -reach_mm, reach_mm)
 
 
 def _corners(mask: BoolArray) -> FloatArray:
@@ -225,13 +226,13 @@ def _measure(
         )
         for how in (affine, sitk.Transform())
     )
-    surface = np.abs(first) <= 1.0
+    surface = np.abs(first) <= 0.75 * maps[0].GetSpacing()[0]
     aligned = Aligned(
         matrix,
         model,
         _dice(first <= 0, still <= 0),
         _dice(first <= 0, moved <= 0),
-        float(np.abs(moved[surface]).mean()) if surface.any() else float("nan"),
+        float(np.abs(moved[surface] - first[surface]).mean()) if surface.any() else float("nan"),
         None,
     )
     if min(map(len, lines)) == 0:
