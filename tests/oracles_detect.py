@@ -10,7 +10,7 @@ from scipy import optimize
 from miliary.anatomy import LEFT, RIGHT, Anatomy, Lung
 from miliary.geometry import Geometry
 from miliary.kernels.balls import ball_profile, render_balls
-from miliary.model import Perceptron
+from miliary.model import Detector, Perceptron
 
 SHAPE, SPACING = (19, 23, 29), np.array([1.25, 0.7, 0.8])
 LUNG_HU, TISSUE_HU = -850.0, 30.0
@@ -95,13 +95,19 @@ def lattice(n_side, gap_mm, spacing_mm, rng):
     return shape, centres + rng.uniform(-0.5, 0.5, centres.shape)
 
 
-def linear_detector(n_features, column, *, mean=0.0, scale=1.0):
-    """Make a detector whose logit is one of its features, centred and scaled."""
+def linear_perceptron(n_features, column, *, mean=0.0, scale=1.0):
+    """Make a perceptron whose logit is one of its features, centred and scaled."""
     weight = np.zeros((n_features, 1), np.float32)
     weight[column] = 1.0
     mean_of, scale_of = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
     mean_of[column], scale_of[column] = mean, scale
     return Perceptron(mean_of, scale_of, 1e6, (weight,), (np.zeros(1, np.float32),))
+
+
+def linear_detector(n_own, n_features, column, *, mean=0.0, scale=1.0):
+    """Make a detector that drops no blob and goes by one of the features."""
+    second = linear_perceptron(n_features, column, mean=mean, scale=scale)
+    return Detector(linear_perceptron(n_own, 0, mean=0.0), -1e9, (second,))
 
 
 def box_anatomy(shape=SHAPE, spacing_mm=SPACING, *, origin_mm=(-10.0, 20.0, 30.0), lobes=False):

@@ -15,10 +15,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 import oracles_cli
 from miliary import case_folder
 from miliary.case_files import CURVE_COLUMNS, draw_nodules
-from miliary.case_folder import is_case_folder, write_case
+from miliary.case_folder import write_case
 from miliary.config import Config
 from miliary.config.reading import ReadSettings
 from miliary.errors import CaseFolderError
+from miliary.io.case_places import is_case_folder
 from miliary.io.images import read_mask
 from miliary.io.reading import read_series
 from miliary.io.series import find_inputs

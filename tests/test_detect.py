@@ -10,22 +10,23 @@ import oracles_detect as oracles
 from miliary.config.detect import DetectSettings
 from miliary.detect import detect, find_candidates
 from miliary.kernels.filters import smooth
-from miliary.model import FeatureSpec
+from miliary.model import Detector, FeatureSpec
 
 SPACING = np.array([1.0, 0.7, 0.75])
 PSF = (0.5, 0.45, 0.45)
 SPEC = FeatureSpec()
-#: Columns: three curvatures and the scales' Laplacians by contrast, curvature, sigma, contrast.
-CONTRAST = 3 + len(SPEC.sigmas_mm) + 2
+#: Columns: three curvatures, a Laplacian a scale, scale and middle; then contrast and background.
+N_OWN = 3 + len(SPEC.sigmas_mm) + 2
+CONTRAST = N_OWN
+N_RADII = len(SPEC.rays.radii_mm)
 N_FEATURES = (
-    CONTRAST
-    + 2
-    + len(SPEC.radii_mm) * len(SPEC.shell_quantiles)
-    + (len(SPEC.radii_mm) - 1) * len(SPEC.ridge_quantiles)
-    + 2 * len(SPEC.component_levels_hu)
+    (N_OWN + 2 + 3 + len(SPEC.sigmas_mm))
+    + N_RADII * len(SPEC.rays.shell_quantiles)
+    + (N_RADII - 1) * (len(SPEC.rays.ridge_quantiles) + len(SPEC.rays.axis_quantiles))
+    + 3 * (2 * N_RADII - 1)
 )
 #: A stand-in for the trained detector: likely where the contrast is above 200 HU.
-BY_CONTRAST = oracles.linear_detector(N_FEATURES, CONTRAST, mean=200.0, scale=30.0)
+BY_CONTRAST = oracles.linear_detector(N_OWN, N_FEATURES, CONTRAST, mean=200.0, scale=30.0)
 
 
 def lung(rng, diameter_mm, *, n_side=3, noise_hu=0.0):
@@ -110,18 +111,26 @@ def test_contrast_is_that_of_the_ball_and_bright_voxels_are_capped(rng):
     assert capped[:, CONTRAST].max() < 850 + SPEC.cap_hu + 1
 
 
-def test_a_wall_outside_of_the_lung_belongs_to_no_component():
-    shape = (24, 34, 32)
-    image = oracles.draw_balls(shape, SPACING, [[12.0, 12.0, 4.3]], [2.5], PSF)
-    image[:, :, :4] = 30
-    inside = np.ones(shape, bool)
-    inside[:, :, :4] = False
-    _, features = find_candidates(image, inside, SPACING, SPEC)
-    # Between lung and wall: the extent is the ball's, not that of the wall that it leans on.
-    extent = features[:, -2 * len(SPEC.component_levels_hu) + 1 :: 2]
-    middle = SPEC.component_levels_hu.index(-500)
-    assert len(features) == 1
-    assert 2.5 < np.exp(extent[0, middle]) < 5.0
+def test_the_first_look_drops_blobs_and_changes_nothing_of_the_others(rng):
+    image, inside, _ = lung(rng, 2.0, noise_hu=40.0)
+    blobs, features = find_candidates(image, inside, SPACING, SPEC)
+    bright = np.median(features[:, N_OWN - 1])
+    some, described = find_candidates(
+        image, inside, SPACING, SPEC, promising=lambda own: own[:, -1] > bright
+    )
+    kept = features[:, N_OWN - 1] > bright
+    assert 0 < kept.sum() < len(kept)
+    assert_array_equal(some.voxel_zyx, blobs.voxel_zyx[kept])
+    assert_array_equal(described, features[kept])
+    whole = linear_like(BY_CONTRAST, first_logit=-1e9)
+    none = linear_like(BY_CONTRAST, first_logit=1e9)
+    every = DetectSettings(keep_all=True)
+    assert len(detect(image, inside, SPACING, every, detector=whole)) > 0
+    assert len(detect(image, inside, SPACING, every, detector=none)) == 0
+
+
+def linear_like(detector, *, first_logit):
+    return Detector(detector.first, first_logit, detector.second)
 
 
 def test_features_do_not_change_when_the_scan_is_mirrored_or_stored_as_integers(rng):

@@ -7,10 +7,11 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import special
 
-from miliary.detect import find_candidates
-from miliary.model import FeatureSpec, Perceptron, load_detector
-from oracles_detect import SHAPE, SPACING, linear_detector
+from miliary.detect import describe_blobs, find_candidates
+from miliary.model import Detector, FeatureSpec, Perceptron, load_detector
+from oracles_detect import SHAPE, SPACING, linear_detector, linear_perceptron
 
 
 def test_a_network_of_two_neurons_by_hand():
@@ -22,11 +23,11 @@ def test_a_network_of_two_neurons_by_hand():
         biases=(np.array([0.0, 0.5], np.float32), np.array([-2.0])),
     )
     # (15 - 10) / 5 = 1: hidden max(1, 0) and max(-1 + 2*1 + 0.5, 0); logit 3 + 1.5 - 2.
-    expected = 1 / (1 + np.exp(-2.5))
-    assert_allclose(detector.probability(np.array([[15.0, 1.0]], np.float32)), [expected])
+    expected = 2.5
+    assert_allclose(detector.logit(np.array([[15.0, 1.0]], np.float32)), [expected])
     # A value far out is cut to 4 units: logit 3*4 + max(-4 + 0.5, 0) - 2.
-    expected = 1 / (1 + np.exp(-10.0))
-    assert_allclose(detector.probability(np.array([[1e6, 0.0]], np.float32)), [expected])
+    expected = 10.0
+    assert_allclose(detector.logit(np.array([[1e6, 0.0]], np.float32)), [expected])
 
 
 def test_probabilities_match_scikit_learn(rng):
@@ -43,41 +44,58 @@ def test_probabilities_match_scikit_learn(rng):
         tuple(trained.intercepts_),
     )
     expected = trained.predict_proba(features)[:, 1]
-    assert_allclose(detector.probability(features), expected, atol=1e-5)
+    assert_allclose(special.expit(detector.logit(features)), expected, atol=1e-5)
 
 
 def test_extreme_logits_are_0_and_1_without_a_warning():
-    detector = linear_detector(1, 0)
+    detector = linear_detector(1, 1, 0)
     found = detector.probability(np.array([[-1e6], [0.0], [1e6]], np.float32))
     assert_allclose(found, [0.0, 0.5, 1.0], atol=1e-300)
 
 
 def test_no_candidates_have_no_probabilities_and_other_features_are_refused():
-    detector = linear_detector(4, 2)
+    detector = linear_detector(2, 4, 2)
     assert detector.probability(np.empty((0, 4), np.float32)).shape == (0,)
     with pytest.raises(ValueError, match="trained on 4 features, got 3"):
         detector.probability(np.empty((2, 3), np.float32))
+    with pytest.raises(ValueError, match="trained on 2 features, got 3"):
+        detector.promising(np.empty((2, 3), np.float32))
+
+
+def test_the_first_look_passes_what_reaches_its_limit_and_the_second_takes_the_mean():
+    first = linear_perceptron(1, 0)
+    members = (linear_perceptron(2, 0), linear_perceptron(2, 1))
+    detector = Detector(first, 1.5, members)
+    seen = detector.promising(np.array([[1.4], [1.5], [2.0]], np.float32))
+    assert seen.tolist() == [False, True, True]
+    found = detector.probability(np.array([[1.0, 3.0]], np.float32))
+    assert_allclose(found, special.expit(2.0))
 
 
 def test_the_weights_of_the_package_fit_its_features():
     detector = load_detector()
     image = np.full(SHAPE, -850, np.float32)
-    _, features = find_candidates(image, np.ones(SHAPE, bool), SPACING, FeatureSpec())
-    assert features.shape == (0, len(detector.mean))
-    sizes = [len(detector.mean), *(weight.shape[1] for weight in detector.weights)]
-    assert [weight.shape[0] for weight in detector.weights] == sizes[:-1]
-    assert [len(bias) for bias in detector.biases] == sizes[1:]
-    assert sizes[-1] == 1
-    for column in (detector.mean, detector.scale, *detector.weights, *detector.biases):
-        assert np.isfinite(column).all()
-    assert (detector.scale > 0).all()
+    inside = np.ones(SHAPE, bool)
+    _, own = describe_blobs(image, inside, SPACING, FeatureSpec())
+    _, features = find_candidates(image, inside, SPACING, FeatureSpec())
+    assert len(detector.second) >= 1
+    for seen, look in [(own, detector.first), *((features, look) for look in detector.second)]:
+        assert seen.shape == (0, len(look.mean))
+        sizes = [len(look.mean), *(weight.shape[1] for weight in look.weights)]
+        assert [weight.shape[0] for weight in look.weights] == sizes[:-1]
+        assert [len(bias) for bias in look.biases] == sizes[1:]
+        assert sizes[-1] == 1
+        for column in (look.mean, look.scale, *look.weights, *look.biases):
+            assert np.isfinite(column).all()
+        assert (look.scale > 0).all()
     assert load_detector() is detector
 
 
 def test_the_spec_is_frozen_and_its_indices_point_into_it():
     spec = FeatureSpec()
-    assert spec.background_radius < len(spec.radii_mm)
-    assert spec.background_quantile < len(spec.shell_quantiles)
-    assert all(isinstance(getattr(spec, f.name), int | float | tuple) for f in fields(spec))
+    assert spec.background_radius < len(spec.rays.radii_mm)
+    assert spec.background_quantile < len(spec.rays.shell_quantiles)
+    numbers = [getattr(spec, f.name) for f in fields(spec) if f.name != "rays"]
+    assert all(isinstance(number, int | float | tuple) for number in numbers)
     with pytest.raises(AttributeError):
         spec.merge_mm = 2.0

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray
 from miliary.config.detect import DetectSettings
 from miliary.kernels.blobs import Blobs, find_blobs
-from miliary.kernels.components import component_sizes
 from miliary.kernels.filters import smooth
 from miliary.kernels.maxima import suppress_neighbours
 from miliary.kernels.rays import ray_features
-from miliary.model import FeatureSpec, Perceptron, load_detector
+from miliary.model import Detector, FeatureSpec, load_detector
 from miliary.nodules import Candidates
 
 
@@ -22,7 +23,7 @@ def detect(
     settings: DetectSettings,
     *,
     near: BoolArray | None = None,
-    detector: Perceptron | None = None,
+    detector: Detector | None = None,
 ) -> Candidates:
     """Find nodules: dense work once a scale, then one gather for all candidates.
 
@@ -47,9 +48,11 @@ def detect(
         Those that the operating point accepts, all of them with `keep_all`, no two nearer than
         the separation.
     """
-    spec = FeatureSpec()
-    blobs, features = find_candidates(hu, inside_lung, spacing_mm, spec, near=near)
-    score = (detector or load_detector()).probability(features)
+    detector = detector or load_detector()
+    blobs, features = find_candidates(
+        hu, inside_lung, spacing_mm, FeatureSpec(), near=near, promising=detector.promising
+    )
+    score = detector.probability(features)
     candidates = Candidates(blobs.index_zyx, blobs.sigma_mm, blobs.curvatures_hu[:, 0], score)
     apart = suppress_neighbours(blobs.index_zyx * spacing_mm, score, settings.min_separation_mm)
     return candidates.take(apart & (settings.keep_all | (score >= settings.threshold)))
@@ -62,6 +65,7 @@ def find_candidates(
     spec: FeatureSpec,
     *,
     near: BoolArray | None = None,
+    promising: Callable[[FloatArray], BoolArray] | None = None,
 ) -> tuple[Blobs, FloatArray]:
     """Find blobs and describe each by numbers that do not change when the scan is turned.
 
@@ -77,58 +81,90 @@ def find_candidates(
         What to look at.
     near : (z, y, x) bool or None
         Where given, only blobs in it are kept and described.
+    promising : callable or None
+        Tells from the (N, B) numbers of the blobs themselves which ones to describe; all of them
+        unless given.
 
     Returns
     -------
     blobs : Blobs
         Candidates.
     features : (N, F) float32
-        One row each.
+        One row each, the B numbers of the blob itself first.
     """
     spacing = np.asarray(spacing_mm, float)
     capped = np.minimum(hu, np.float32(spec.cap_hu)).astype(np.float32)
-    lung_only = np.where(inside_lung, capped, np.float32(spec.outside_hu))
+    blobs, own = describe_blobs(capped, inside_lung, spacing, spec, near=near)
+    if promising is not None:
+        kept = promising(own)
+        blobs, own = blobs.take(kept), own[kept]
+    around = _surroundings(capped, spacing, blobs, own[:, -1:], spec)
+    return blobs, np.concatenate([own, around], axis=1)
+
+
+def describe_blobs(
+    capped: FloatArray,
+    inside_lung: BoolArray,
+    spacing_mm: FloatArray,
+    spec: FeatureSpec,
+    *,
+    near: BoolArray | None = None,
+) -> tuple[Blobs, FloatArray]:
+    """Find blobs, and tell what is known of each without looking around.
+
+    Parameters
+    ----------
+    capped : (z, y, x) float32
+        Hounsfield units, none above the cap.
+    inside_lung : (z, y, x) bool
+        Where blobs are looked for.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+    spec : FeatureSpec
+        What to look at.
+    near : (z, y, x) bool or None
+        Where given, only blobs in it are kept.
+
+    Returns
+    -------
+    blobs : Blobs
+        Every one.
+    own : (N, B) float32
+        Curvatures, Laplacians, scale, and last the smoothed value at the middle.
+    """
     blobs = find_blobs(
-        lung_only,
+        np.where(inside_lung, capped, np.float32(spec.outside_hu)),
         inside_lung if near is None else inside_lung & near,
-        spacing,
+        spacing_mm,
         spec.sigmas_mm,
         min_laplacian_hu=spec.min_laplacian_hu,
         min_curvature_hu=spec.min_curvature_hu,
         merge_mm=spec.merge_mm,
     )
-    return blobs, _features(capped, inside_lung, spacing, blobs, spec)
+    centre = smooth(capped, spec.centre_sigma_mm, spacing_mm)[tuple(blobs.voxel_zyx.T)]
+    own = [blobs.curvatures_hu, blobs.laplacians_hu, blobs.sigma_mm[:, None], centre[:, None]]
+    return blobs, np.concatenate(own, axis=1).astype(np.float32)
 
 
-def _features(
-    capped: FloatArray, inside: BoolArray, spacing: FloatArray, blobs: Blobs, spec: FeatureSpec
+def _surroundings(
+    capped: FloatArray, spacing: FloatArray, blobs: Blobs, centre: FloatArray, spec: FeatureSpec
 ) -> FloatArray:
-    rays = ray_features(
-        capped,
-        blobs.index_zyx,
-        spacing,
-        n_directions=spec.n_directions,
-        radii_mm=np.array(spec.radii_mm),
-        shell_quantiles=np.array(spec.shell_quantiles),
-        ridge_quantiles=np.array(spec.ridge_quantiles),
-    )
-    smoothed = smooth(capped, spec.component_sigma_mm, spacing)
-    centre = smoothed[tuple(blobs.voxel_zyx.T)][:, None]
-    smoothed[~inside] = -np.inf
-    components = component_sizes(smoothed, blobs.voxel_zyx, spacing, spec.component_levels_hu)
-    level = spec.background_radius * len(spec.shell_quantiles) + spec.background_quantile
-    background = rays[:, level, None]
+    """Contrast, background, and all else as parts of the contrast.
+
+    So a scanner with a sharper or softer kernel shows the detector the same thing; the contrast
+    itself stands beside them.
+    """
+    rays = ray_features(capped, blobs.index_zyx, spacing, spec.rays)
+    level = spec.background_radius * len(spec.rays.shell_quantiles) + spec.background_quantile
+    background = rays.levels_hu[:, level, None]
     contrast = np.maximum(centre - background, spec.min_contrast_hu)
-    # Shapes come as parts of the candidate's own contrast, so that a scanner with a sharper or
-    # softer kernel shows the detector the same thing; the contrast itself stands beside them.
     parts = [
-        blobs.curvatures_hu / contrast,
-        blobs.laplacians_hu / contrast,
-        blobs.curvatures_hu[:, :1],
-        blobs.sigma_mm[:, None],
         contrast,
         background,
-        (rays - background) / contrast,
-        components,
+        blobs.curvatures_hu / contrast,
+        blobs.laplacians_hu / contrast,
+        (rays.levels_hu - background) / contrast,
+        rays.spreads_hu / contrast,
+        rays.shapes,
     ]
     return np.concatenate(parts, axis=1).astype(np.float32)

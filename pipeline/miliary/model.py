@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -10,9 +11,19 @@ from typing import IO
 import numpy as np
 from scipy import special
 
-from miliary.arrays import FloatArray
+from miliary.arrays import AnyArray, BoolArray, FloatArray
+from miliary.kernels.rays import RaySpec
 
 WEIGHTS_FILE = "detector.npz"
+
+
+_RAYS = RaySpec(
+    n_directions=184,
+    radii_mm=(0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0),
+    shell_quantiles=(0, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.93, 0.97, 1),
+    ridge_quantiles=(0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 1),
+    axis_quantiles=(0.5, 0.8, 0.9, 0.95, 1),
+)
 
 
 @dataclass(frozen=True)
@@ -30,39 +41,29 @@ class FeatureSpec:
     cap_hu, outside_hu : float
         Brighter voxels are cut to `cap_hu`; what is not lung is set to `outside_hu` where blobs
         are looked for.
-    n_directions : int
-        Rays a candidate.
-    radii_mm : tuple of float
-        Distances along the rays.
-    shell_quantiles, ridge_quantiles : tuple of float
-        Order statistics over the directions of values, and of running minima along the rays.
+    rays : RaySpec
+        What is measured along the rays of a candidate.
     background_radius : int
         Which of the radii tells the level of the lung around.
     background_quantile : int
         Which of the shell quantiles does.
     min_contrast_hu : float
         Contrasts are divided by at least this much.
-    component_sigma_mm : float
-        Smoothing before components are labelled.
-    component_levels_hu : tuple of float
-        Levels at which they are.
+    centre_sigma_mm : float
+        Smoothing before the brightness of the middle is read.
     """
 
-    sigmas_mm: tuple[float, ...] = (0.6, 0.85, 1.2)
+    sigmas_mm: tuple[float, ...] = (0.45, 0.6, 0.85, 1.2)
     min_laplacian_hu: float = 30.0
     min_curvature_hu: float = 10.0
-    merge_mm: float = 0.9
+    merge_mm: float = 0.7
     cap_hu: float = 60.0
     outside_hu: float = -850.0
-    n_directions: int = 184
-    radii_mm: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)
-    shell_quantiles: tuple[float, ...] = (0, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.93, 0.97, 1)
-    ridge_quantiles: tuple[float, ...] = (0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 1)
+    rays: RaySpec = _RAYS
     background_radius: int = 7
     background_quantile: int = 3
     min_contrast_hu: float = 50.0
-    component_sigma_mm: float = 0.6
-    component_levels_hu: tuple[float, ...] = (-800, -700, -600, -500, -400, -300, -200)
+    centre_sigma_mm: float = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +88,8 @@ class Perceptron:
     weights: tuple[FloatArray, ...]
     biases: tuple[FloatArray, ...]
 
-    def probability(self, features: FloatArray) -> FloatArray:
-        """Probability of being a nodule.
+    def logit(self, features: FloatArray) -> FloatArray:
+        """Logarithm of the odds of being a nodule.
 
         Parameters
         ----------
@@ -98,7 +99,7 @@ class Perceptron:
         Returns
         -------
         (N,) float64
-            0 to 1.
+            Any number.
 
         Raises
         ------
@@ -112,44 +113,105 @@ class Perceptron:
         layer = np.clip((features - self.mean) / self.scale, -self.limit, self.limit)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             layer = np.maximum(layer @ weight + bias, 0)
-        logit = (layer @ self.weights[-1] + self.biases[-1])[:, 0].astype(float)
-        probability: FloatArray = special.expit(logit)
+        logit: FloatArray = (layer @ self.weights[-1] + self.biases[-1])[:, 0].astype(float)
+        return logit
+
+
+@dataclass(frozen=True, eq=False)
+class Detector:
+    """Two looks: a short one that drops what is plainly no nodule, and a thorough one.
+
+    Parameters
+    ----------
+    first : Perceptron
+        Sees what the blob itself tells.
+    first_logit : float
+        Blobs below it are dropped.
+    second : tuple of Perceptron
+        See the rays too; the mean of their logits counts.
+    """
+
+    first: Perceptron
+    first_logit: float
+    second: tuple[Perceptron, ...]
+
+    def promising(self, blob_features: FloatArray) -> BoolArray:
+        """Tell which blobs deserve the second look.
+
+        Parameters
+        ----------
+        blob_features : (N, B) float32
+            What N blobs tell of themselves.
+
+        Returns
+        -------
+        (N,) bool
+            False for what is plainly no nodule.
+        """
+        worth: BoolArray = self.first.logit(blob_features) >= self.first_logit
+        return worth
+
+    def probability(self, features: FloatArray) -> FloatArray:
+        """Probability of being a nodule.
+
+        Parameters
+        ----------
+        features : (N, F) float32
+            Features of N candidates.
+
+        Returns
+        -------
+        (N,) float64
+            0 to 1.
+        """
+        logits = np.stack([member.logit(features) for member in self.second]).mean(axis=0)
+        probability: FloatArray = special.expit(logits)
         return probability
 
 
 @lru_cache(maxsize=1)
-def load_detector() -> Perceptron:
+def load_detector() -> Detector:
     """Load the weights that come with the package.
 
     Returns
     -------
-    Perceptron
+    Detector
         The trained detector.
     """
     place = resources.files("miliary") / "weights" / WEIGHTS_FILE
     with place.open("rb") as file:
-        return read_perceptron(file)
+        return read_detector(file)
 
 
-def read_perceptron(file: IO[bytes]) -> Perceptron:
+def read_detector(file: IO[bytes]) -> Detector:
     """Read weights as `scripts/train_detector` writes them.
 
     Parameters
     ----------
     file : binary file
-        An uncompressed or compressed `.npz`.
+        An uncompressed or compressed `.npz`; the arrays of each perceptron stand behind its
+        name and a dot: `first`, `second0`, `second1` and so on.
 
     Returns
     -------
-    Perceptron
+    Detector
         Ready to use.
     """
     with np.load(file, allow_pickle=False) as arrays:
-        n_layers = sum(name.startswith("weight") for name in arrays.files)
-        return Perceptron(
-            mean=arrays["mean"],
-            scale=arrays["scale"],
-            limit=float(arrays["limit"]),
-            weights=tuple(arrays[f"weight{k}"].astype(np.float32) for k in range(n_layers)),
-            biases=tuple(arrays[f"bias{k}"] for k in range(n_layers)),
+        members = sum(name.startswith("second") and name.endswith(".mean") for name in arrays)
+        return Detector(
+            first=_perceptron(arrays, "first"),
+            first_logit=float(arrays["first_logit"]),
+            second=tuple(_perceptron(arrays, f"second{k}") for k in range(members)),
         )
+
+
+def _perceptron(arrays: Mapping[str, AnyArray], name: str) -> Perceptron:
+    n_layers = sum(key.startswith(f"{name}.weight") for key in arrays)
+    return Perceptron(
+        mean=arrays[f"{name}.mean"].astype(np.float32),
+        scale=arrays[f"{name}.scale"].astype(np.float32),
+        limit=float(arrays[f"{name}.limit"]),
+        weights=tuple(arrays[f"{name}.weight{k}"].astype(np.float32) for k in range(n_layers)),
+        biases=tuple(arrays[f"{name}.bias{k}"].astype(np.float32) for k in range(n_layers)),
+    )

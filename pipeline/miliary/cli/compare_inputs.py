@@ -41,7 +41,7 @@ def case_folders(inputs: Sequence[Path], out: Path, config: Config, options: Opt
     CaseFolderError
         Where an input is a folder of results, but not of one case, or could not be analysed.
     """
-    from miliary.case_folder import is_case_folder
+    from miliary.io.case_places import is_case_folder
 
     folders: list[Path] = []
     for path in inputs:

@@ -12,7 +12,7 @@ class DetectSettings:
     """Finding nodules."""
 
     threshold: float = setting(
-        0.8,
+        0.6,
         "operating point: candidates of at least this probability are nodules",
         source="model card of the detector",
     )

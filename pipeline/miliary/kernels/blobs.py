@@ -8,7 +8,7 @@ third of the candidates of Laplacian maxima, which kept 96 and 98 %.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -47,6 +47,21 @@ class Blobs:
 
     def __len__(self) -> int:
         return len(self.voxel_zyx)
+
+    def take(self, rows: BoolArray | IntArray) -> Blobs:
+        """Choose candidates.
+
+        Parameters
+        ----------
+        rows : (N,) bool or (M,) int
+            Which ones.
+
+        Returns
+        -------
+        Blobs
+            Only those.
+        """
+        return Blobs(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 def find_blobs(

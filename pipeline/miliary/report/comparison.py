@@ -13,7 +13,8 @@ from miliary.arrays import FloatArray, IntArray
 from miliary.compare.results import Change, Comparison
 from miliary.compare.view import ScanView
 from miliary.config.report import ReportSettings
-from miliary.report import courses, figures, slabs
+from miliary.report import courses, slabs
+from miliary.report.panels import figure_uri
 from miliary.report.templating import content_security_policy, environment
 from miliary.report.views import Picture
 from miliary.report.words import number
@@ -173,13 +174,13 @@ def _frame(view: ScanView, points_mm: FloatArray) -> slabs.Frame:
 
 def _courses(comparison: Comparison) -> list[Picture]:
     return [
-        Picture(figures.figure_uri(figure), title, caption, f"{title}, by scan. {caption}")
+        Picture(figure_uri(figure), title, caption, f"{title}, by scan. {caption}")
         for figure, title, caption in courses.plot_courses(comparison)
     ]
 
 
 def _rind_maps(comparison: Comparison) -> list[Picture]:
     return [
-        Picture(figures.figure_uri(figure, photo=True), title, caption, title)
+        Picture(figure_uri(figure, photo=True), title, caption, title)
         for figure, title, caption in courses.plot_rinds(comparison)
     ]

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from miliary.anatomy import SIDES
 from miliary.compare.results import Comparison, RindMeasure
-from miliary.report.figures import BLUE, GREY, INK, VERMILION
+from miliary.report.panels import BLUE, GREY, INK, VERMILION
 
 _INCH, _DPI = (3.6, 2.6), 170
 _STYLES = {"right": (BLUE, "o", "-"), "left": (VERMILION, "s", "--")}
