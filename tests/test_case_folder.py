@@ -30,7 +30,7 @@ from oracles_cli import SHAPE
 ALWAYS = {
     "summary.json", "nodules.csv", "curves.csv", "report.html", "provenance.json",
     "nodules.mrk.json", "density.nii.gz", "lobes.nii.gz", "lungs.nii.gz",
-    "vessels.nii.gz", "airways.nii.gz", "nodules.nii.gz", "thumbnail.webp",
+    "vessels.nii.gz", "airways.nii.gz", "nodules.nii.gz", "thumbnail.webp", "rinds.csv",
 }  # fmt: skip
 
 

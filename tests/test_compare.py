@@ -104,7 +104,7 @@ def test_the_sensitivity_of_each_scan_is_taken_out():
         replace(scan, sensitivity=flat(v, 0.005)) for scan, v in zip(scans, (0.4, 0.8), strict=True)
     ]
     known = change(compare(sure, SETTINGS), "right")
-    assert right.density.high / right.density.low > 1.2 * known.density.high / known.density.low
+    assert right.density.high / right.density.low > 1.1 * known.density.high / known.density.low
     assert change(comparison, "left").verdict == "fewer"
     sentence = about(comparison, "right").sentence
     assert "Uncorrected it would be 2 times (1.6 to 2.5)" in sentence

@@ -14,6 +14,7 @@ from miliary.case_files import CURVE_COLUMNS
 from miliary.cohort.rows import CASE_COLUMNS
 from miliary.config import Config
 from miliary.config.reading import ReadSettings
+from miliary.io.cases import RIND_COLUMNS
 from miliary.io.reading import read_series
 from miliary.io.series import find_inputs, series_columns
 from miliary.io.tables import write_json
@@ -23,6 +24,7 @@ from miliary.schemas import NAMES, load_schema
 TABLES = {
     ("case", "nodules.csv"): NODULE_COLUMNS,
     ("case", "curves.csv"): CURVE_COLUMNS,
+    ("case", "rinds.csv"): RIND_COLUMNS,
     ("cohort", "cases.csv"): CASE_COLUMNS,
     ("cohort", "series.csv"): tuple(series_columns([])),
 }

@@ -263,7 +263,7 @@ def calibrate(
     )
     if scores is None:
         return calibration, regions
-    litres = np.count_nonzero(anatomy.inside_lung) * anatomy.geometry.voxel_ml / 1000
+    litres = float(np.count_nonzero(anatomy.inside_lung) * anatomy.geometry.voxel_ml / 1000)
     false, error = expect_false(scores, trials, litres, config.detect.threshold, settings)
     return replace(calibration, false_per_litre=false, false_per_litre_se=error), regions
 

@@ -273,3 +273,12 @@ def test_a_wall_outside_of_the_lung_is_no_part_of_a_ball(rng):
     start = (centres, np.array([2.0]), SPACING, model)
     found = fit_balls(image, *start, reach_mm=3.2, batch=9, inside=inside)
     assert_allclose(found.diameter_mm, 2.0, atol=0.2)
+
+
+def test_where_voxels_tell_nothing_the_error_is_huge_and_nothing_fails():
+    # Flat lung, as bright as tissue would have to be: a ball without contrast has no radius.
+    flat = np.full((19, 23, 29), 30.0, np.float32)
+    told = fit(flat, np.array([[9.0, 8.0, 10.0]]), replace(MODEL, tissue_hu=30.0))
+    assert np.isfinite(told.diameter_mm).all()
+    assert np.isfinite(told.diameter_se_mm).all()
+    assert (told.diameter_se_mm > 100).all()

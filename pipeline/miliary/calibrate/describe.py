@@ -231,7 +231,7 @@ def expect_false(
     beyond, error = continue_tail(logit[window] - (limit - width), weight, width)
     # No more of those found can be false than were found.
     accepted = float(np.count_nonzero(logit >= limit))
-    return min(beyond, accepted) / litres, error / litres
+    return float(min(beyond, accepted) / litres), float(error / litres)
 
 
 def _share_of_nodules(

@@ -34,6 +34,10 @@ _OUTLIER_NOISES = 1.0
 #: ... and on the dark side weights fall no farther than to so many.
 _DARK_NOISES = 3.0
 
+#: Least curvature of the cost that counts, and what keeps scaled normal equations regular.
+_LEAST_CURVATURE = 1e-12
+_TRIFLE = 1e-9
+
 #: Weight of voxels outside of the image: next to none, yet what lies there alone can be solved.
 _UNKNOWN = 1e-3
 
@@ -264,7 +268,7 @@ def _fit_batch(
         taking_part = _taking_part(places, parameters, model) * np.where(known, 1.0, _UNKNOWN)
         around = _Neighbourhood(values, places, taking_part)
         parameters, normal, resting = _descend(around, parameters, start, model)
-    error = np.sqrt(np.maximum(np.linalg.inv(normal)[:, _RADIUS, _RADIUS], 0.0))
+    error = _radius_error(normal)
     return (
         parameters[:, :3],
         2 * parameters[:, _RADIUS],
@@ -273,6 +277,16 @@ def _fit_batch(
         parameters[:, _BACKGROUND],
         resting,
     )
+
+
+def _radius_error(normal: FloatArray) -> FloatArray:
+    """Standard error of the radius from (N, 6, 6) normal equations; huge where nothing tells it."""
+    length = np.sqrt(np.maximum(np.diagonal(normal, axis1=1, axis2=2), _LEAST_CURVATURE))
+    # Scaled, so that millimetres and HU stand beside each other; a trifle then makes each regular.
+    scaled = normal / (length[:, :, None] * length[:, None, :]) + _TRIFLE * np.eye(normal.shape[1])
+    variance = np.linalg.inv(scaled)[:, _RADIUS, _RADIUS]
+    error: FloatArray = np.sqrt(np.maximum(variance, 0.0)) / length[:, _RADIUS]
+    return error
 
 
 def _taking_part(places: FloatArray, parameters: FloatArray, model: FitModel) -> FloatArray:
@@ -296,7 +310,8 @@ def _descend(
         moving = np.flatnonzero(~resting)
         if len(moving) == 0:
             break
-        diagonal = np.einsum("nii->ni", normal[moving])[:, :, None] * np.eye(6)
+        curvature = np.maximum(np.einsum("nii->ni", normal[moving]), _LEAST_CURVATURE)
+        diagonal = curvature[:, :, None] * np.eye(6)
         damped = normal[moving] + damping[moving, None, None] * diagonal
         step = np.linalg.solve(damped, gradient[moving][..., None])[..., 0]
         trial = _bounded(parameters[moving] + step, start[moving], model)

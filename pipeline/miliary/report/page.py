@@ -26,7 +26,7 @@ _FUNCTIONS = ("K", "g", "G", "F", "J")
 _LUNGS = {"both": "both lungs", "right": "right lung", "left": "left lung"}
 #: What the pictures may take together before they are packed again, smaller: a page is at most
 #: 3 MB, its figures and text take up to 1 MB of it with 3,000 nodules.
-_SLAB_BYTES = 1_800_000
+_SLAB_BYTES = 1_700_000
 _LEAST_QUALITY = 20
 
 
