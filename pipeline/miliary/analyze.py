@@ -106,6 +106,7 @@ def analyze(
     measured = measure(hu, anatomy, scored.take(kept), quality, config.measure)
     clock("calibrate")
     known = measured.take(measured.score >= config.detect.threshold)
+    anatomy = anatomy.without_vessels_at(known.points_mm, known.diameter_mm)
     calibration, regions = calibrate(
         hu, anatomy, known, quality, config, calibration_rng, scores=scored.score
     )

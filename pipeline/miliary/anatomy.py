@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, LabelArray
 from miliary.geometry import Box, Geometry
+from miliary.kernels.ball_labels import label_balls
 
 RIGHT, LEFT = 1, 2
 SIDES: dict[str, int] = {"right": RIGHT, "left": LEFT}
@@ -217,3 +218,37 @@ class Anatomy:
         z, y, x = np.clip(nearest, 0, np.array(self.geometry.shape) - 1).T
         values: AnyArray = image[z, y, x]
         return values
+
+    def without_vessels_at(self, points_mm: FloatArray, diameter_mm: FloatArray) -> Anatomy:
+        """Give the same anatomy where what was taken for vessel and is nodule can be evaluated.
+
+        Parameters
+        ----------
+        points_mm : (N, 3) float
+            Centres of nodules in the world.
+        diameter_mm : (N,) float
+            Their diameters.
+
+        Returns
+        -------
+        Anatomy
+            With smaller vessels and a larger window, in lungs that are judged. Distances to
+            vessels stay: that a nodule beside a vessel now ends it moves its surface by less
+            than the nodule's radius.
+        """
+        grid = self.geometry
+        index_zyx = grid.to_index(points_mm)
+        nodule = label_balls(grid.shape, grid.spacing_mm, index_zyx, diameter_mm) > 0
+        judged = [SIDES[lung.side] for lung in self.lungs if lung.evaluable_ml > 0]
+        freed = nodule & self.vessel_mask & np.isin(self.lung_labels, judged)
+        gained = np.bincount(self.lung_labels[freed], minlength=max(SIDES.values()) + 1)
+        millilitres = self.geometry.voxel_ml * gained
+        return replace(
+            self,
+            vessel_mask=self.vessel_mask & ~freed,
+            evaluable_labels=np.where(freed, self.lung_labels, self.evaluable_labels),
+            lungs=tuple(
+                replace(lung, evaluable_ml=lung.evaluable_ml + float(millilitres[SIDES[lung.side]]))
+                for lung in self.lungs
+            ),
+        )

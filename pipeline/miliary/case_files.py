@@ -12,6 +12,7 @@ from miliary.io.cases import RIND_COLUMNS
 from miliary.io.segmentation import write_nodule_map, write_segmentation
 from miliary.io.structured_report import write_structured_report
 from miliary.io.tables import write_csv, write_json, write_markups
+from miliary.kernels.ball_labels import label_balls
 
 if TYPE_CHECKING:
     from miliary.analysis import Analysis
@@ -52,33 +53,12 @@ def draw_nodules(nodules: Nodules, anatomy: Anatomy) -> IntArray:
         65,535 are not drawn.
     """
     geometry = anatomy.geometry
-    labels: IntArray = np.zeros(geometry.shape, np.uint16)
-    index_zyx = geometry.to_index(nodules.points_mm)[:_MAX_LABEL]
-    radius_mm = np.nan_to_num(nodules.diameter_mm[:_MAX_LABEL]) / 2
-    for label, (index, radius) in enumerate(zip(index_zyx, radius_mm, strict=True), start=1):
-        _draw_ball(labels, index, radius, geometry.spacing_mm, label)
-    # Centres last: of two that touch, neither may lose the one voxel that it has for certain.
-    centre = np.rint(index_zyx).astype(np.intp)
-    inside = ((centre >= 0) & (centre < geometry.shape)).all(axis=1)
-    labels[tuple(centre[inside].T)] = np.flatnonzero(inside) + 1
-    return labels
-
-
-def _draw_ball(
-    labels: IntArray, index: AnyArray, radius_mm: float, spacing_mm: AnyArray, label: int
-) -> None:
-    """Give the free voxels whose centre lies in a ball its label."""
-    reach = radius_mm / spacing_mm
-    low = np.clip(np.ceil(index - reach), 0, labels.shape).astype(int)
-    high = np.clip(np.floor(index + reach) + 1, low, labels.shape).astype(int)
-    box = tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))
-    z, y, x = (
-        (np.arange(start, stop) - at) * length
-        for start, stop, at, length in zip(low, high, index, spacing_mm, strict=True)
+    return label_balls(
+        geometry.shape,
+        geometry.spacing_mm,
+        geometry.to_index(nodules.points_mm)[:_MAX_LABEL],
+        nodules.diameter_mm[:_MAX_LABEL],
     )
-    inside = z[:, None, None] ** 2 + y[:, None] ** 2 + x**2 <= radius_mm**2
-    part = labels[box]
-    part[inside & (part == 0)] = label
 
 
 def curve_columns(curves: tuple[Curve, ...]) -> dict[str, AnyArray]:
