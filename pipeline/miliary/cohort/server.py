@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import os
 import pickle
@@ -42,6 +43,8 @@ def serve() -> None:
     while (message := requests.wait()) is not None:
         order: Order = pickle.loads(message)
         _import(order.imports)
+        # What is here already is nobody's garbage: a child that looked through it would copy it.
+        gc.freeze()
         if not _do(order, requests, answers):
             return
 
