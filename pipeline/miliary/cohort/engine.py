@@ -285,7 +285,8 @@ def _client(jobs: int, cluster: Cluster) -> Iterator[Any]:
             threads_per_worker=1,
             processes=True,
             memory_limit=0,
-            dashboard_address=None,
+            # Any free port: with None all clusters of a machine ask for the same one.
+            dashboard_address="127.0.0.1:0",
             silence_logs="ERROR",
         ) as local,
         Client(local) as client,
