@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from _detection_scenes import PHANTOM_SEEDS, digest, kept, results
-from _detection_tables import print_table
+from _results import print_table
 
 from miliary.analyze import segment
 from miliary.config import Config

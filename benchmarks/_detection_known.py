@@ -18,7 +18,8 @@ from _detection_scenes import (
     real,
     sizes_phantom,
 )
-from _detection_tables import mean, print_table, rate
+from _detection_tables import mean, rate
+from _results import print_table
 
 from miliary.calibrate import correct_sizes, sensitivity_at
 from miliary.config import Config

@@ -79,12 +79,3 @@ def mean(values: np.ndarray) -> str:
         return "   -            "
     reach = 1.96 * values.std(ddof=1) / np.sqrt(len(values))
     return f"{values.mean():+.3f} (+-{reach:.3f})"
-
-
-def print_table(title: str, heads: list[str], rows: list[list[str]]) -> None:
-    """Print rows under their heads."""
-    print(f"\n{title}\n")
-    widths = [max(len(str(row[k])) for row in [heads, *rows]) for k in range(len(heads))]
-    for row in [heads, ["-" * width for width in widths], *rows]:
-        cells = [str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)]
-        print("| " + " | ".join(cells) + " |", flush=True)

@@ -19,7 +19,8 @@ from _detection_scenes import (
     litre_phantom,
     real,
 )
-from _detection_tables import grade, print_table
+from _detection_tables import grade
+from _results import print_table
 from scipy import ndimage
 from skimage.feature import blob_log
 

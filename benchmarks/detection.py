@@ -28,8 +28,9 @@ from _detection_acquisition import acquisition
 from _detection_known import calibration, sizes
 from _detection_runs import OWN_MM, Found, found_in
 from _detection_scenes import PHANTOM_SEEDS, REAL, REAL_SEEDS, Scene, litre_phantom, real
-from _detection_tables import REACH_MM, print_table, rate, share
+from _detection_tables import REACH_MM, rate, share
 from _detection_times import times
+from _results import print_table
 from scipy.spatial import KDTree
 
 from miliary.config.detect import DetectSettings
