@@ -69,9 +69,12 @@ def test_within_matches_every_pair_of_voxels(rng, radius_mm):
 
 def test_a_large_ball_gives_what_runs_would_give(rng, monkeypatch):
     mask = rng.random(SHAPE) > 0.999
-    by_runs = within(mask, 4.0, SPACING)
-    monkeypatch.setattr("miliary.kernels.distances._MAX_SHIFTS", 0)
-    assert_array_equal(within(mask, 4.0, SPACING), by_runs)
+    made = [step(mask, 4.0, SPACING) for step in (within, close_gaps)]
+    deep = deeper_than(~mask, 4.0, SPACING)
+    monkeypatch.setattr("miliary.kernels.distances._MAX_ROWS", 0)
+    assert_array_equal(within(mask, 4.0, SPACING), made[0])
+    assert_array_equal(close_gaps(mask, 4.0, SPACING), made[1])
+    assert_array_equal(deeper_than(~mask, 4.0, SPACING), deep)
 
 
 def test_erosion_is_dilation_of_the_background(rng):

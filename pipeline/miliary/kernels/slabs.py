@@ -32,6 +32,23 @@ def n_threads() -> int:
     return os.cpu_count() or 1
 
 
+def over_slabs(work: Callable[[int, int], None], n_slices: int, slab: int) -> None:
+    """Do some work for slab after slab of an image, on threads.
+
+    Parameters
+    ----------
+    work : callable
+        Called with the first slice of a slab and the one after its last; calls must not depend
+        on each other.
+    n_slices : int
+        Slices of the image.
+    slab : int
+        Slices of a slab. What a slab needs should fit into a core's cache; that the slabs do not
+        depend on the number of threads keeps results the same.
+    """
+    on_threads(lambda start: work(start, min(start + slab, n_slices)), range(0, n_slices, slab))
+
+
 def filter_in_slabs(
     function: Callable[[AnyArray], FloatArray], image: AnyArray, *, halo: int
 ) -> FloatArray:
