@@ -15,7 +15,7 @@ from miliary.anatomy import LOBES
 from miliary.config.fissures import FissureSettings
 from miliary.fissures import find_fissures
 from miliary.fissures.bend import Fitted, bend, judge
-from miliary.fissures.lobes import offset_image
+from miliary.fissures.lobes import Offsets
 from miliary.fissures.plates import Sheets
 from miliary.fissures.shape import FRAMES, lung_box, place_prior
 from miliary.fissures.surface import Evidence, Surface
@@ -191,7 +191,8 @@ def test_offsets_from_a_plane_are_distances_and_the_image_agrees(rng):
     u, _, h = (points @ axis for axis in surface.axes)
     truth = (h - 0.5 * (u + 5.0)) / np.hypot(1, 0.5)
     assert_allclose(surface.offsets_mm(points), truth, atol=1e-9)
-    image, seen = offset_image(surface, shape, np.zeros(3), SPACING)
+    read = Offsets.of(surface, shape, np.zeros(3), SPACING)
+    image, seen = (np.array(part) for part in zip(*map(read.section, range(shape[0])), strict=True))
     # The image is read in steps of 0.2 mm.
     assert_allclose(image.ravel(), truth, atol=0.06)
     assert seen.all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from miliary.arrays import BoolArray, FloatArray, LabelArray
@@ -10,18 +12,29 @@ from miliary.geometry import Box
 from miliary.kernels.distances import deeper_than, within
 from miliary.kernels.filters import smooth
 from miliary.kernels.hessian import eigenvalues_at
-from miliary.kernels.tubes import blob_cores, long_components, tube_response
+from miliary.kernels.inside import cap_inside, median_inside
+from miliary.kernels.tubes import blob_cores, long_components, response_noise, tube_response
 from miliary.volume import Volume
 
-#: Soft tissue with contrast and without is one: denser is cut down to this before filtering.
-_CEILING_HU = 100.0
-#: Scales up to this are those of nodules of 1 to 3 mm.
-_NODULE_SCALE_MM = 1.5
-#: How far the middle of a nodule lies from the inside of the vessel beside it.
-_BESIDE_MM = 1.5
-#: A thin vessel alone is beaded by the grid, and swallows no nodule: only beside what is dense on
-#: this scale blobs are looked for on a fine one.
-_WIDE_SCALE_MM = 1.3
+#: One of so many voxels of the lungs is plenty for a median.
+_MEDIAN_EVERY = 11
+#: A sample of this many voxels gives the noise to a percent.
+_NOISE_SAMPLE = 40000
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """What filters over the scales say of each voxel, each (z, y, x) bool.
+
+    `low` and `high` are tubes by the lower and the higher limit, `blobs` cores of small blobs,
+    `bright` what is dense without further proof, `wide` what is dense over some width.
+    """
+
+    low: BoolArray
+    high: BoolArray
+    blobs: BoolArray
+    bright: BoolArray
+    wide: BoolArray
 
 
 def find_vessels(
@@ -54,17 +67,14 @@ def find_vessels(
     if not inside.any():
         return np.zeros(inside.shape, bool)
     hu = volume.hu[box]
-    lung_hu = float(np.median(hu[inside][::11]))
+    lung_hu = median_inside(hu, inside, every=_MEDIAN_EVERY)
     # With lung outside too, the wall makes no ridges along the pleura.
-    image = np.full(hu.shape, lung_hu, np.float32)
-    np.minimum(hu, np.float32(_CEILING_HU), out=image, where=inside, casting="unsafe")
-    response, blobs, bright = _responses(image, inside, lung_hu, spacing, settings)
-    wide = inside & (smooth(image, _WIDE_SCALE_MM, spacing) > lung_hu + settings.fine_blob_wide_hu)
-    thick = deeper_than(bright, settings.thick_mm, spacing)
+    image = cap_inside(hu, inside, ceiling=settings.ceiling_hu, outside=lung_hu)
+    found = _answers(image, inside, lung_hu, spacing, settings)
+    thick = deeper_than(found.bright, settings.thick_mm, spacing)
     # What is dense but thin must answer as a tube: so nodules on large vessels stay out.
     solid = within(thick, settings.thick_mm, spacing)
-    mask = response > settings.low_hu
-    mask &= ~within(blobs & ~solid, settings.blob_radius_mm, spacing)
+    mask = found.low & ~within(found.blobs & ~solid, settings.blob_radius_mm, spacing)
     # A stub on a large vessel is a nodule that leans on it; a branch goes on.
     side = mask & ~within(solid, settings.rim_mm, spacing)
     stays = long_components(
@@ -74,47 +84,52 @@ def find_vessels(
     mask |= solid & inside
     mask = long_components(
         mask,
-        solid | (response > settings.high_hu),
+        solid | found.high,
         spacing,
         min_length_mm=settings.min_length_mm,
         max_fill=settings.max_fill,
     )
     # Last, so that a vessel with a gap beside a nodule is still one, and long.
-    mask &= solid | ~_fine_blobs(image, mask, wide, spacing, settings)
+    mask &= solid | ~_fine_blobs(image, mask, found.wide, spacing, settings)
     return mask
 
 
-def _responses(
+def _answers(
     image: FloatArray,
     inside: BoolArray,
     lung_hu: float,
     spacing_mm: FloatArray,
     settings: VesselSettings,
-) -> tuple[FloatArray, BoolArray, BoolArray]:
-    """Strongest tube response over the scales, the cores of small blobs, and what is bright."""
-    strongest = np.zeros(image.shape, np.float32)
-    blobs, bright = np.zeros(image.shape, bool), np.zeros(image.shape, bool)
-    index = np.flatnonzero(inside)
-    for scale, contrast in zip(settings.scales_mm, settings.contrast_hu, strict=True):
+) -> _Answers:
+    """Ask for tubes, small blobs and what is bright, scale by scale."""
+    low, high, blobs = (np.zeros(image.shape, bool) for _ in range(3))
+    sample = np.flatnonzero(inside)
+    sample = sample[:: max(1, len(sample) // _NOISE_SAMPLE)].copy()
+    wanted = {*settings.scales_mm, settings.fine_blob_wide_mm}
+    contrasts = dict(zip(settings.scales_mm, settings.contrast_hu, strict=True))
+    bright = wide = blobs
+    for scale in sorted(wanted):
         smoothed = smooth(image, scale, spacing_mm)
         if scale == min(settings.scales_mm):
             bright = inside & (smoothed > lung_hu + settings.bright_hu)
-        looked, response, values, noise = tube_response(
-            smoothed,
-            index,
-            sigma_mm=scale,
-            spacing_mm=spacing_mm,
-            min_value=lung_hu + contrast,
-            end_penalty=settings.end_penalty,
-        )
+        if scale == settings.fine_blob_wide_mm:
+            wide = inside & (smoothed > lung_hu + settings.fine_blob_wide_hu)
+        if scale not in contrasts:
+            continue
+        looked = np.flatnonzero(inside & (smoothed > lung_hu + contrasts[scale]))
+        values = eigenvalues_at(smoothed, looked, spacing_mm, scale=scale**2)
+        response = tube_response(values, end_penalty=settings.end_penalty)
         # In a noisy scan the limits rise with the noise of the response.
+        noise = response_noise(eigenvalues_at(smoothed, sample, spacing_mm, scale=scale**2))
         response *= min(1.0, settings.low_hu / max(settings.low_noise * noise, 1e-6))
-        strongest.ravel()[looked] = np.maximum(strongest.ravel()[looked], response)
-        if scale <= _NODULE_SCALE_MM:
-            blobs.ravel()[looked] |= blob_cores(
+        low.ravel()[looked[response > settings.low_hu]] = True
+        high.ravel()[looked[response > settings.high_hu]] = True
+        if scale <= settings.nodule_scale_mm:
+            core = blob_cores(
                 values, min_ratio=settings.blob_ratio, min_response=settings.blob_hu
             )
-    return strongest, blobs, bright
+            blobs.ravel()[looked[core]] = True
+    return _Answers(low, high, blobs, bright, wide)
 
 
 def _fine_blobs(
@@ -126,7 +141,7 @@ def _fine_blobs(
 ) -> BoolArray:
     """Blobs of a mask at a scale so fine that a nodule beside a vessel is not one with it."""
     blobs = np.zeros(image.shape, bool)
-    index = np.flatnonzero(mask & within(wide, _BESIDE_MM, spacing_mm))
+    index = np.flatnonzero(mask & within(wide, settings.beside_mm, spacing_mm))
     scale = max(settings.fine_blob_mm, settings.fine_blob_steps * float(spacing_mm.min()))
     smoothed = smooth(image, scale, spacing_mm)
     values = eigenvalues_at(smoothed, index, spacing_mm, scale=scale**2)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 import oracles_anatomy as oracles
 from miliary.kernels.filters import smooth
-from miliary.kernels.tubes import blob_cores, long_components, tube_response
+from miliary.kernels.hessian import eigenvalues_at
+from miliary.kernels.tubes import blob_cores, long_components, response_noise, tube_response
 
 SPACING = np.array([1.25, 0.7, 0.8])
 SHAPE = (35, 45, 41)
@@ -17,15 +18,13 @@ CENTRE = (17, 22, 20)
 def answer(mask, end_penalty=2.0):
     """Response and eigenvalues at the middle of a bright shape in lung."""
     image = np.where(np.broadcast_to(mask, SHAPE), 0.0, -850.0).astype(np.float32)
-    _, response, values, _ = tube_response(
+    values = eigenvalues_at(
         smooth(image, 1.3, SPACING),
         np.array([np.ravel_multi_index(CENTRE, SHAPE)]),
-        sigma_mm=1.3,
-        spacing_mm=SPACING,
-        min_value=-1000.0,
-        end_penalty=end_penalty,
+        SPACING,
+        scale=1.3**2,
     )
-    return float(response[0]), values
+    return float(tube_response(values, end_penalty=end_penalty)[0]), values
 
 
 def test_a_tube_answers_in_every_direction_but_a_ball_and_a_plate_do_not():
@@ -41,18 +40,17 @@ def test_a_tube_answers_in_every_direction_but_a_ball_and_a_plate_do_not():
     assert plate < 20
 
 
-def test_only_bright_voxels_inside_are_looked_at_and_noise_is_measured(rng):
-    image = rng.normal(-850, 30, SHAPE).astype(np.float32)
-    inside = rng.random(SHAPE) > 0.3
-    index, smoothed = np.flatnonzero(inside), smooth(image, 0.8, SPACING)
-    options = {"sigma_mm": 0.8, "spacing_mm": SPACING, "min_value": -850.0, "end_penalty": 2.0}
-    looked, response, values, noise = tube_response(smoothed, index, **options)
-    assert_array_equal(looked, np.flatnonzero(inside & (smoothed > -850.0)))
-    assert response.shape == looked.shape
-    assert values.shape == (3, len(looked))
-    _, _, _, twice = tube_response(2 * smoothed, index, **options)
-    assert np.isclose(twice, 2 * noise, rtol=1e-3)
-    assert noise > 1
+def test_the_response_by_hand():
+    values = np.array([[-90.0, -90.0, -90.0], [-80.0, -80.0, 5.0], [0.0, -30.0, 10.0]])
+    assert_array_equal(tube_response(values, end_penalty=2.0), [80.0, 20.0, -5.0])
+
+
+def test_noise_is_the_spread_of_the_middle_eigenvalue_whatever_few_tubes_add(rng):
+    middle = rng.normal(3, 20, 40000)
+    middle[:400] = -300
+    noise = response_noise(np.stack([middle - 50, middle, middle + 50]))
+    assert_allclose(noise, 20, rtol=0.03)
+    assert response_noise(np.empty((3, 0))) == 0
 
 
 def test_long_pieces_with_a_seed_stay_and_lumps_go():

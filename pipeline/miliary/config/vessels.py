@@ -20,6 +20,12 @@ _BESIDE = "measured: benchmarks/anatomy.py, on phantoms of other seeds than it n
 class VesselSettings:
     """How vessels are found, and told from nodules."""
 
+    ceiling_hu: float = setting(
+        100.0,
+        "denser tissue is cut down to this before filtering: vessels with contrast and without "
+        "are one",
+        unit="HU",
+    )
     scales_mm: tuple[float, ...] = setting(
         (0.8, 1.3, 2.2), "scales of the tube response, for vessels of 1.5 to 6 mm", unit="mm"
     )
@@ -59,6 +65,9 @@ class VesselSettings:
         source=_MEASURED,
     )
     blob_hu: float = setting(35.0, "and at least this", unit="HU", source=_MEASURED)
+    nodule_scale_mm: float = setting(
+        1.5, "looked for at scales up to this, those of nodules of 1 to 3 mm", unit="mm"
+    )
     fine_blob_mm: float = setting(
         0.5,
         "scale at which a nodule beside a vessel is looked for: coarser, the two are one",
@@ -66,12 +75,22 @@ class VesselSettings:
         source=_BESIDE,
     )
     fine_blob_steps: float = setting(0.6, "but at least this many voxels")
+    fine_blob_wide_mm: float = setting(
+        1.3,
+        "and only beside what is dense on this scale: a thin vessel alone is beaded by the grid, "
+        "and swallows no nodule",
+        unit="mm",
+    )
     fine_blob_wide_hu: float = setting(
         170.0,
-        "and only where the image, blurred by 1.3 mm, is denser than lung by this, as vessels "
-        "with a radius of 0.9 mm are: those under 0.8 mm took 1 of 204 nodules beside them",
+        "that is denser than lung by this, as vessels with a radius of 0.9 mm are: those under "
+        "0.8 mm took 1 of 204 nodules beside them",
         unit="HU",
         source=_BESIDE,
+    )
+    beside_mm: float = setting(
+        1.5, "how far the middle of a nodule lies from the inside of the vessel beside it",
+        unit="mm",
     )
     fine_blob_ratio: float = setting(
         0.3, "at that scale its smallest curvature is at least this share", source=_BESIDE

@@ -11,7 +11,7 @@ from miliary.anatomy import SIDES, Fissure
 from miliary.arrays import BoolArray, FloatArray, LabelArray
 from miliary.config.fissures import FissureSettings
 from miliary.fissures.bend import Fitted, bend, judge
-from miliary.fissures.lobes import Drawing, draw_side, offset_image
+from miliary.fissures.lobes import Drawing, Offsets, draw_side
 from miliary.fissures.plates import Sheets, find_sheets
 from miliary.fissures.search import fit_shape
 from miliary.fissures.shape import height_over_depth, lung_box, place_prior
@@ -156,8 +156,9 @@ class _LungSheets:
             # The horizontal fissure lies in front of the oblique one, and ends at it.
             away = oblique.surface.offsets_mm(self.evidence.points_mm)
             front = self.evidence.take(away < -self.settings.apart_mm)
-            offsets, _ = offset_image(oblique.surface, self.deep.shape, np.zeros(3), self.step_mm)
-            where = self.deep & (offsets < -self.settings.apart_mm)
+            cut = Offsets.of(oblique.surface, self.deep.shape, np.zeros(3), self.step_mm)
+            in_front = [cut.section(z)[0] < -self.settings.apart_mm for z in range(len(self.deep))]
+            where = self.deep & np.array(in_front)
             fitted["right_horizontal"] = self._fit("right_horizontal", front, front, where)
         return fitted
 

@@ -8,11 +8,12 @@ import numpy as np
 from scipy import ndimage
 
 from miliary.anatomy import LOBES, SIDES
-from miliary.arrays import BoolArray, FloatArray, LabelArray
+from miliary.arrays import BoolArray, FloatArray, IntArray, LabelArray
 from miliary.fissures.bend import Fitted
 from miliary.fissures.surface import Surface
 from miliary.kernels.distances import distance_to
 from miliary.kernels.regions import bounding_box
+from miliary.kernels.slabs import on_threads
 
 #: A voxel belongs to a surface that passes nearer than this many voxels to its centre.
 _HALF_THICKNESS_VOXELS = 0.6
@@ -86,84 +87,142 @@ def draw_side(
     if f"{side}_oblique" not in sure:
         return
     box = bounding_box(lung_labels == SIDES[side])
-    inside = lung_labels[box] == SIDES[side]
+    labels = lung_labels[box]
     start_mm = np.array([bounds.start for bounds in box]) * spacing_mm
     half_mm = _HALF_THICKNESS_VOXELS * float(np.prod(spacing_mm)) ** (1 / 3)
-    behind, seen = _draw(sure[f"{side}_oblique"], inside.shape, start_mm, spacing_mm)
+    cut = {
+        name: Offsets.of(fit.surface, labels.shape, start_mm, spacing_mm, fit.shown)
+        for name, fit in sure.items()
+    }
+    away, touched = np.empty(labels.shape, np.float32), np.empty(labels.shape, bool)
+
+    def work(z: int) -> None:
+        inside = labels[z] == SIDES[side]
+        lobes, away[z], touched[z], found = _draw_section(side, cut, z, half_mm)
+        touched[z] &= inside
+        drawing.fissure_mask[box][z] |= found & inside
+        np.copyto(drawing.lobe_labels[box][z], lobes, where=inside)
+
+    on_threads(work, range(len(labels)))
+    # Near a surface the offset is exact; past its edges only the distance to it is true.
+    rough = distance_to(touched, spacing_mm)
+    rough -= np.float32(half_mm)
+    np.maximum(away, rough, out=away)
+    np.copyto(drawing.surface_mm[box], away, where=labels == SIDES[side])
+
+
+def _draw_section(
+    side: str, cut: dict[str, Offsets], z: int, half_mm: float
+) -> tuple[LabelArray, FloatArray, BoolArray, BoolArray]:
+    """Lobes, distance to the nearer surface, where surfaces pass, and where they are seen."""
+    behind, seen = cut[f"{side}_oblique"].section(z)
     away = np.abs(behind)
     touched = away < half_mm
     found = touched & seen
     if side == "left":
-        lobes = np.where(behind > 0, _LLL, _LUL)
-    elif "right_horizontal" in sure:
-        above, seen = _draw(sure["right_horizontal"], inside.shape, start_mm, spacing_mm)
-        lobes = np.where(behind > 0, _RLL, np.where(above > 0, _RUL, _RML))
-        # The horizontal fissure ends at the oblique one.
-        level_mm = np.where(behind < 0, np.abs(above), np.float32(np.inf))
-        away = np.minimum(away, level_mm)
-        touched |= level_mm < half_mm
-        found |= (level_mm < half_mm) & seen
-    else:
-        lobes = np.where(behind > 0, _RLL, _UNKNOWN)
-    # Near a surface the offset is exact; past its edges only the distance to it is true.
-    rough = distance_to(touched & inside, spacing_mm)
-    drawing.surface_mm[box][inside] = np.maximum(away, rough - half_mm)[inside]
-    drawing.fissure_mask[box] |= found & inside
-    drawing.lobe_labels[box][inside] = lobes[inside]
+        return np.where(behind > 0, _LLL, _LUL), away, touched, found
+    if "right_horizontal" not in cut:
+        return np.where(behind > 0, _RLL, _UNKNOWN), away, touched, found
+    above, seen = cut["right_horizontal"].section(z)
+    lobes = np.where(behind > 0, _RLL, np.where(above > 0, _RUL, _RML))
+    # The horizontal fissure ends at the oblique one.
+    level_mm = np.where(behind < 0, np.abs(above), np.float32(np.inf))
+    at_level = level_mm < half_mm
+    return lobes, np.minimum(away, level_mm), touched | at_level, found | (at_level & seen)
 
 
-def _draw(
-    fitted: Fitted, shape: tuple[int, ...], start_mm: FloatArray, spacing_mm: FloatArray
-) -> tuple[FloatArray, BoolArray]:
-    shown = fitted.shown.astype(np.float32)
-    return offset_image(fitted.surface, shape, start_mm, spacing_mm, shown)
+@dataclass(frozen=True, eq=False)
+class Offsets:
+    """Offsets of every voxel of an image from a surface, read section by section.
 
-
-def offset_image(
-    surface: Surface,
-    shape: tuple[int, ...],
-    start_mm: FloatArray,
-    spacing_mm: FloatArray,
-    extra: FloatArray | None = None,
-) -> tuple[FloatArray, BoolArray]:
-    """Measure the offset of every voxel from a surface, and whether the surface is seen beside it.
+    All voxels of a row along x share a place on the surface's first axis: rows are read whole.
 
     Parameters
     ----------
-    surface : Surface
-        A height over a plane whose second axis is x.
-    shape : (3,) int
-        Shape of the image.
-    start_mm : (3,) float
-        Grid point of its first voxel.
-    spacing_mm : (3,) float
-        Voxel size along z, y and x.
-    extra : (P, Q) float or None
-        Read along with the heights; above a half is seen. All is seen unless given.
-
-    Returns
-    -------
-    offsets_mm : (Z, Y, X) float32
-        At right angles to the surface, positive where the height is larger.
-    seen : (Z, Y, X) bool
-        Whether it is.
+    row : (Z, Y) int
+        Which row of the tables each row of the image reads.
+    height_mm : (Z, Y) float32
+        Its height.
+    cosines, scaled_mm : (R, X) float32
+        Cosine of the slope of the surface, and the surface's height times it.
+    shown : (R, X) bool
+        Where the surface is seen.
     """
-    z, y, x = (a + np.arange(n) * d for a, n, d in zip(start_mm, shape, spacing_mm, strict=True))
-    along, _, up = surface.axes
-    place = (along[0] * z[:, None] + along[1] * y - surface.origin_mm[0]) / _FINE_MM
-    heights = (up[0] * z[:, None] + up[1] * y).astype(np.float32)
-    n_rows = int((surface.heights_mm.shape[0] - 1) * surface.step_mm / _FINE_MM) + 1
-    # All voxels of a row along x share a place on the first axis: rows are read whole.
-    row = np.clip(np.rint(place), 0, n_rows - 1).astype(np.intp)
-    fine = np.arange(n_rows) * (_FINE_MM / surface.step_mm)
-    across = (x - surface.origin_mm[1]) / surface.step_mm
-    grid = np.meshgrid(fine, across, indexing="ij")
 
-    def read(image: FloatArray) -> FloatArray:
-        rows = ndimage.map_coordinates(image, grid, order=1, mode="nearest")
-        return rows.astype(np.float32)
+    row: IntArray
+    height_mm: FloatArray
+    cosines: FloatArray
+    scaled_mm: FloatArray
+    shown: BoolArray
 
-    cosines = read(surface.cosines())
-    offsets = heights[..., None] * cosines[row] - (read(surface.heights_mm) * cosines)[row]
-    seen = np.ones(shape, bool) if extra is None else (read(extra) > 0.5)[row]
-    return offsets, seen
+    @classmethod
+    def of(
+        cls,
+        surface: Surface,
+        shape: tuple[int, ...],
+        start_mm: FloatArray,
+        spacing_mm: FloatArray,
+        shown: BoolArray | None = None,
+    ) -> Offsets:
+        """Read the surface at the rows of an image.
+
+        Parameters
+        ----------
+        surface : Surface
+            A height over a plane whose second axis is x.
+        shape : (3,) int
+            Shape of the image.
+        start_mm : (3,) float
+            Grid point of its first voxel.
+        spacing_mm : (3,) float
+            Voxel size along z, y and x.
+        shown : (P, Q) bool or None
+            Nodes at which the surface is seen. All of them unless given.
+
+        Returns
+        -------
+        Offsets
+            The tables.
+        """
+        z, y, x = (a + np.arange(n) * d for a, n, d in zip(start_mm, shape, spacing_mm, strict=True))
+        along, _, up = surface.axes
+        place = (along[0] * z[:, None] + along[1] * y - surface.origin_mm[0]) / _FINE_MM
+        n_rows = int((surface.heights_mm.shape[0] - 1) * surface.step_mm / _FINE_MM) + 1
+        fine = np.arange(n_rows) * (_FINE_MM / surface.step_mm)
+        across = (x - surface.origin_mm[1]) / surface.step_mm
+        grid = np.meshgrid(fine, across, indexing="ij")
+
+        def read(image: FloatArray) -> FloatArray:
+            rows = ndimage.map_coordinates(image, grid, order=1, mode="nearest")
+            return rows.astype(np.float32)
+
+        cosines = read(surface.cosines())
+        all_seen = np.ones(cosines.shape, bool)
+        return cls(
+            np.clip(np.rint(place), 0, n_rows - 1).astype(np.intp),
+            (up[0] * z[:, None] + up[1] * y).astype(np.float32),
+            cosines,
+            read(surface.heights_mm) * cosines,
+            all_seen if shown is None else read(shown.astype(np.float32)) > 0.5,
+        )
+
+    def section(self, z: int) -> tuple[FloatArray, BoolArray]:
+        """Give one section.
+
+        Parameters
+        ----------
+        z : int
+            Its index.
+
+        Returns
+        -------
+        offsets_mm : (Y, X) float32
+            At right angles to the surface, positive where the height is larger.
+        seen : (Y, X) bool
+            Whether the surface is seen beside it.
+        """
+        row = self.row[z]
+        offsets = self.cosines[row]
+        offsets *= self.height_mm[z][:, None]
+        offsets -= self.scaled_mm[row]
+        return offsets, self.shown[row]

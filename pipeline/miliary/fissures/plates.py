@@ -12,10 +12,13 @@ from miliary.config.fissures import FissureSettings
 from miliary.fissures.surface import Evidence
 from miliary.kernels.distances import depth_inside, within
 from miliary.kernels.filters import smooth
+from miliary.kernels.inside import cap_inside, median_inside
 from miliary.kernels.plates import bright_curvature, coplanar_support, sheet_points
 
 #: Voxels that tell the noise of the response.
 _NOISE_SAMPLE = 40000
+#: One of so many voxels of the lungs is plenty for a median.
+_MEDIAN_EVERY = 11
 #: So that a quotient that should be whole does not round down.
 _ROUNDING = 1e-6
 
@@ -147,8 +150,7 @@ def _without_vessels(
 ) -> FloatArray:
     """Smooth the lungs with lung in place of vessels and of all that is outside."""
     inside = lung_labels > 0
-    lung_hu = float(np.median(hu[inside][::11])) if inside.any() else settings.cap_hu
+    lung_hu = median_inside(hu, inside, every=_MEDIAN_EVERY) if inside.any() else settings.cap_hu
     inside &= ~within(vessel_mask, settings.vessel_margin_mm, spacing_mm)
-    image = np.full(hu.shape, lung_hu, np.float32)
-    np.minimum(hu, settings.cap_hu, out=image, where=inside, casting="unsafe")
+    image = cap_inside(hu, inside, ceiling=settings.cap_hu, outside=lung_hu)
     return smooth(image, sigma_mm, spacing_mm)

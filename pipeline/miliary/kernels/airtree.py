@@ -157,7 +157,9 @@ def find_fork(air: BoolArray, spacing_mm: FloatArray) -> float | None:
     used = np.flatnonzero(air.any(axis=(1, 2)))
     if len(used) == 0:
         return None
-    labels, n_labels = ndimage.label(air, _IN_PLANE)
+    box = bounding_box(air)
+    first, used = int(used[0]), used - used[0]
+    labels, n_labels = ndimage.label(air[box], _IN_PLANE)
     area = np.bincount(labels.ravel(), minlength=n_labels + 1) * spacing_mm[1] * spacing_mm[2]
     # The trachea is followed from above: bronchi that rise beside it do not count.
     top = labels[used[-1]]
@@ -166,7 +168,7 @@ def find_fork(air: BoolArray, spacing_mm: FloatArray) -> float | None:
         below = np.unique(labels[z][here])
         below = below[(below > 0) & (area[below] >= _BRONCHUS_MM2)]
         if len(below) >= 2:
-            return float(z + 1)
+            return float(first + z + 1)
         if len(below) == 0:
             return None
         here = labels[z] == below[0]

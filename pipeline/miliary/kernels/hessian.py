@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from miliary.arrays import BoolArray, FloatArray, IntArray
+from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.kernels.filters import smooth
 from miliary.kernels.slabs import n_threads
 
@@ -144,11 +144,7 @@ def hessian_entries(
     (6, N) float32
         Entries zz, yy, xx, zy, zx, yx of each Hessian, per mm2.
     """
-    strides = (shape[1] * shape[2], shape[2], 1)
-    place = (index // strides[0], index // strides[1] % shape[1], index % shape[2])
-    # Steps to the next and to the previous voxel along each axis, 0 at the border.
-    ahead = [np.where(p < n - 1, s, 0) for p, n, s in zip(place, shape, strides, strict=True)]
-    back = [np.where(p > 0, -s, 0) for p, s in zip(place, strides, strict=True)]
+    ahead, back = neighbour_steps(index, shape)
     entries = np.empty((6, len(index)), np.float32)
     centre = 2 * flat[index]
     for axis in range(3):
@@ -159,3 +155,33 @@ def hessian_entries(
         entries[row] -= flat[index + ahead[a] + back[b]] + flat[index + back[a] + ahead[b]]
         entries[row] /= 4 * spacing[a] * spacing[b]
     return entries
+
+
+def neighbour_steps(
+    index: IntArray, shape: tuple[int, ...]
+) -> tuple[list[AnyArray], list[AnyArray]]:
+    """Give the steps from voxels to their neighbours in the flattened image.
+
+    Parameters
+    ----------
+    index : (N,) int
+        Voxels, as indices into the flattened image.
+    shape : (3,) int
+        Shape of the image.
+
+    Returns
+    -------
+    ahead, back : list of three () or (N,) int
+        Steps along z, y and x to the next and to the previous voxel; 0 where there is none. One
+        number where all voxels have the neighbour.
+    """
+    row = index // shape[2]
+    section = row // shape[1]
+    place = (section, row - section * shape[1], index - row * shape[2])
+    ahead, back = [], []
+    for at, n, stride in zip(place, shape, (shape[1] * shape[2], shape[2], 1), strict=True):
+        # Nearly always no voxel lies at the border.
+        inner = len(at) > 0 and 0 < at.min() and at.max() < n - 1
+        ahead.append(np.asarray(stride if inner else np.where(at < n - 1, stride, 0)))
+        back.append(np.asarray(-stride if inner else np.where(at > 0, -stride, 0)))
+    return ahead, back

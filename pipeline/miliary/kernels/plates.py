@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 from scipy import ndimage
 
 from miliary.arrays import BoolArray, FloatArray, IntArray
-from miliary.kernels.hessian import hessian_entries, symmetric_eigenvalues
-from miliary.kernels.slabs import n_threads
+from miliary.kernels.hessian import hessian_entries, neighbour_steps, symmetric_eigenvalues
+from miliary.kernels.slabs import on_threads
 
 #: Points worked on at a time.
 _CHUNK = 65536
@@ -69,9 +67,7 @@ def sheet_points(
         slope = _slope_along(flat, index, smoothed.shape, steps, normal[part])
         offset[part] = _middle(slope, values[0], width_mm)
 
-    with ThreadPoolExecutor(n_threads()) as pool:
-        # list() so that an exception of a chunk is raised here.
-        list(pool.map(work, range(0, len(flat_index), _CHUNK)))
+    on_threads(work, range(0, len(flat_index), _CHUNK))
     return strength, second, normal, offset
 
 
@@ -122,9 +118,16 @@ def bright_curvature(
     flat = np.ascontiguousarray(smoothed, np.float32).ravel()
     strides = (smoothed.shape[1] * smoothed.shape[2], smoothed.shape[2], 1)
     weights = (1 / sheet_steps(spacing_mm, width_mm) ** 2).astype(np.float32)
-    result: FloatArray = 2 * weights.sum() * flat[flat_index]
-    for stride, weight in zip(strides, weights, strict=True):
-        result -= weight * (flat[flat_index + stride] + flat[flat_index - stride])
+    result = np.empty(len(flat_index), np.float32)
+
+    def work(start: int) -> None:
+        index = flat_index[start : start + _CHUNK]
+        part = 2 * weights.sum() * flat[index]
+        for stride, weight in zip(strides, weights, strict=True):
+            part -= weight * (flat[index + stride] + flat[index - stride])
+        result[start : start + _CHUNK] = part
+
+    on_threads(work, range(0, len(flat_index), _CHUNK))
     return result
 
 
@@ -216,13 +219,9 @@ def _slope_along(
     normal: FloatArray,
 ) -> FloatArray:
     """Derivative along the normal by central differences; beyond the border the image goes on."""
-    strides = (shape[1] * shape[2], shape[2], 1)
-    place = (index // strides[0], index // strides[1] % shape[1], index % shape[2])
     slope = np.zeros(len(index), np.float32)
-    for axis in range(3):
-        ahead = np.where(place[axis] < shape[axis] - 1, strides[axis], 0)
-        back = np.where(place[axis] > 0, strides[axis], 0)
-        slope += normal[:, axis] * (flat[index + ahead] - flat[index - back]) / (2 * steps[axis])
+    for axis, (ahead, back) in enumerate(zip(*neighbour_steps(index, shape), strict=True)):
+        slope += normal[:, axis] * (flat[index + ahead] - flat[index + back]) / (2 * steps[axis])
     return slope
 
 

@@ -5,61 +5,51 @@ from __future__ import annotations
 import cc3d
 import numpy as np
 
-from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
-from miliary.kernels.hessian import eigenvalues_at
+from miliary.arrays import AnyArray, BoolArray, FloatArray
 
-#: A sample of this many voxels gives the noise to a percent.
-_NOISE_SAMPLE = 40000
 #: Standard deviations in a median absolute deviation, for a normal distribution.
 _MAD_TO_SD = 1.4826
 
 
-def tube_response(
-    smoothed: FloatArray,
-    index: IntArray,
-    *,
-    sigma_mm: float,
-    spacing_mm: FloatArray,
-    min_value: float,
-    end_penalty: float,
-) -> tuple[IntArray, FloatArray, FloatArray, float]:
-    """Answer to bright tubes of about a radius of sigma times 1.4.
+def tube_response(values: FloatArray, *, end_penalty: float) -> FloatArray:
+    """Answer to bright tubes of about a radius of the scale times 1.4.
 
     The response is minus the middle eigenvalue of the Hessian, which is near 0 in a plate, less
     the curvature along the tube, which is 0 in a tube and full in a blob.
 
     Parameters
     ----------
-    smoothed : (Z, Y, X) float32
-        Image, smoothed by the scale.
-    index : (M,) int
-        Where to look, as indices into the flattened image.
-    sigma_mm : float
-        Scale.
-    spacing_mm : (3,) float
-        Voxel size along z, y and x.
-    min_value : float
-        Only where the smoothed image is above.
+    values : (3, N) float
+        Eigenvalues, ascending, of the image smoothed by the scale.
     end_penalty : float
         Weight of the curvature along the tube; from 1 on a blob has no response.
 
     Returns
     -------
-    (N,) int
-        Which of these voxels are bright enough.
-    (N,) float32
-        Tube response.
-    (3, N) float32
-        Eigenvalues, ascending.
-    float
-        Standard deviation of the response of noise, from all of `index`.
+    (N,) float
+        In the units of the eigenvalues.
     """
-    looked = index[smoothed.ravel()[index] > min_value]
-    values = eigenvalues_at(smoothed, looked, spacing_mm, scale=sigma_mm**2)
-    sample = index[:: max(1, len(index) // _NOISE_SAMPLE)]
-    middle = eigenvalues_at(smoothed, sample, spacing_mm, scale=sigma_mm**2)[1]
-    noise = _spread(middle) if len(middle) else 0.0
-    return looked, -values[1] - end_penalty * np.maximum(-values[2], 0), values, noise
+    response: FloatArray = -values[1] - end_penalty * np.maximum(-values[2], 0)
+    return response
+
+
+def response_noise(values: FloatArray) -> float:
+    """Estimate the standard deviation of the response of noise.
+
+    Parameters
+    ----------
+    values : (3, N) float
+        Eigenvalues at a sample of all voxels, few of them in tubes.
+
+    Returns
+    -------
+    float
+        That of the middle eigenvalue, by its median absolute deviation; 0 without a voxel.
+    """
+    middle = values[1]
+    if not len(middle):
+        return 0.0
+    return float(_MAD_TO_SD * np.median(np.abs(middle - np.median(middle))))
 
 
 def blob_cores(values: FloatArray, *, min_ratio: float, min_response: float) -> BoolArray:
@@ -125,8 +115,3 @@ def long_components(
     kept = np.zeros(mask.shape, bool)
     kept.ravel()[index] = (stays & sure)[of_voxel]
     return kept
-
-
-def _spread(values: FloatArray) -> float:
-    middle = np.median(values)
-    return float(_MAD_TO_SD * np.median(np.abs(values - middle)))

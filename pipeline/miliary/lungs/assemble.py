@@ -9,8 +9,8 @@ import numpy as np
 from miliary.anatomy import SIDES, Anatomy, Excluded, Lung
 from miliary.arrays import BoolArray, LabelArray
 from miliary.config.lungs import LungSettings
-from miliary.kernels.distances import depth_inside, distance_to, within
-from miliary.kernels.filters import smooth
+from miliary.kernels.distances import deeper_than, depth_inside, distance_to, within
+from miliary.kernels.regions import bounding_box
 from miliary.lungs.hemithorax import KINDS
 from miliary.lungs.refine import LungMasks
 from miliary.lungs.walls import airway_walls
@@ -40,7 +40,7 @@ def build_anatomy(
         Without fissures and lobes.
     """
     labels, spacing = masks.lung_labels, masks.geometry.spacing_mm
-    lump = _lumps(volume, masks, settings)
+    lump = _lumps(masks, settings)
     vessel = vessel_mask & ~lump
     walls = airway_walls(volume.hu[masks.box], masks.airway_mask, spacing, settings)
     evaluable = np.where(vessel | lump | masks.airway_mask, np.uint8(0), labels)
@@ -87,14 +87,21 @@ def _missing(volumes: dict[str, float], masks: LungMasks) -> list[str]:
     return notes
 
 
-def _lumps(volume: Volume, masks: LungMasks, settings: LungSettings) -> BoolArray:
+def _lumps(masks: LungMasks, settings: LungSettings) -> BoolArray:
     """Dense tissue inside the lungs that is too thick for a vessel: masses and consolidation."""
-    spacing = masks.geometry.spacing_mm
-    hu = smooth(volume.hu[masks.box].astype(np.float32), settings.smoothing_mm, spacing)
-    dense = (hu > settings.lump_hu) & (masks.lung_labels > 0)
-    core = depth_inside(dense, spacing) > settings.lump_radius_mm
+    spacing, radius = masks.geometry.spacing_mm, settings.lump_radius_mm
+    lumps = np.zeros_like(masks.dense_mask)
+    # Most lungs have none: what is left of vessels, if anything, shows where to look closely.
+    thick = deeper_than(masks.dense_mask, radius / 2, spacing)
+    if not thick.any():
+        return lumps
+    box = bounding_box(thick, np.ceil(radius / spacing).astype(int) + 1)
+    dense = masks.dense_mask[box]
+    core = depth_inside(dense, spacing) > radius
     # A lung that is dense through and through has no surface to its density.
-    return within(core, settings.lump_radius_mm, spacing) & dense if core.any() else core
+    if core.any():
+        lumps[box] = within(core, radius, spacing) & dense
+    return lumps
 
 
 def _is_judged(

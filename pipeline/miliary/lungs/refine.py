@@ -40,6 +40,8 @@ class LungMasks:
         The grid of the crop.
     lung_labels : (z, y, x) uint8
         1 right lung, 2 left lung.
+    dense_mask : (z, y, x) bool
+        What is dense in the lungs, blurred a little.
     airway_mask : (z, y, x) bool
         Air in trachea and bronchi.
     hemithorax_labels : (z, y, x) uint8
@@ -57,6 +59,7 @@ class LungMasks:
     box: Box
     geometry: Geometry
     lung_labels: LabelArray
+    dense_mask: BoolArray
     airway_mask: BoolArray
     hemithorax_labels: LabelArray
     airless_labels: LabelArray
@@ -95,7 +98,7 @@ def refine_lungs(
     box = bounding_box(both, margin)
     fine = _fine_box(box, coarse.factors, volume.geometry.shape)
     geometry = volume.geometry.crop(fine)
-    hu = smooth(volume.hu[fine].astype(np.float32), settings.smoothing_mm, geometry.spacing_mm)
+    hu = smooth(volume.hu[fine], settings.smoothing_mm, geometry.spacing_mm)
     sides = {side: mask[box] for side, mask in found.sides.items()}
     labels = np.zeros(geometry.shape, np.uint8)
     states = _states(sides, found.never[box], coarse, settings)
@@ -112,6 +115,7 @@ def refine_lungs(
         box=fine,
         geometry=geometry,
         lung_labels=labels,
+        dense_mask=(hu > settings.lump_hu) & (labels > 0),
         airway_mask=air,
         hemithorax_labels=hemithorax,
         airless_labels=kinds,

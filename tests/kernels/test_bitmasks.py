@@ -1,0 +1,48 @@
+"""Masks of one bit a voxel against the masks themselves and against brute force."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import oracles_anatomy as oracles
+from miliary.kernels.bitmasks import ball_rows, pack, unpack
+
+SPACING = np.array([1.25, 0.7, 0.8])
+
+
+@pytest.mark.parametrize("width", [1, 63, 64, 65, 130])
+@pytest.mark.parametrize("frame", [(0, 0, 0), (2, 3, 5)])
+def test_packing_and_unpacking_changes_nothing(rng, width, frame):
+    mask = rng.random((35, 5, width)) > 0.5
+    bits = pack(mask, frame)
+    assert bits.words.shape == (35 + 2 * frame[0], 5 + 2 * frame[1], -(-(width + 2 * frame[2]) // 64))
+    assert_array_equal(unpack(bits), mask)
+    assert_array_equal(unpack(bits.flipped()), ~mask)
+
+
+def test_the_frame_is_empty_and_flipped_it_is_full():
+    bits = pack(np.ones((3, 4, 60), bool), (1, 2, 3))
+    assert np.unpackbits(bits.words.view(np.uint8)).sum() == 3 * 4 * 60
+    assert np.unpackbits(bits.flipped().words.view(np.uint8)).sum() == 5 * 8 * 66 - 3 * 4 * 60
+
+
+@pytest.mark.parametrize("radius_mm", [0.5, 0.8, 1.6, 3.0])
+def test_a_ball_moved_over_a_mask_matches_every_pair_of_voxels_across_words(rng, radius_mm):
+    mask = rng.random((5, 7, 131)) > 0.99
+    grown = unpack(pack(mask).grown(radius_mm, SPACING))
+    assert_array_equal(grown, oracles.within(mask, radius_mm, SPACING))
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_slabs_do_not_show(rng, monkeypatch, threads):
+    monkeypatch.setenv("MILIARY_THREADS", threads)
+    mask = rng.random((90, 5, 9)) > 0.995
+    grown = unpack(pack(mask).grown(3.0, SPACING))
+    assert_array_equal(grown, oracles.within(mask, 3.0, SPACING))
+
+
+def test_rows_of_a_ball_by_hand():
+    # A radius of 1.6: along x 2 steps of 0.8, exactly; at 0.7 along y 1.44 are left, at 1.4 0.77.
+    assert ball_rows(1.6, SPACING) == [[2, 1, 0], [1, 0]]

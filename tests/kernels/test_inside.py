@@ -1,0 +1,29 @@
+"""Values inside a mask, against the same without threads."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.testing import assert_array_equal
+
+from miliary.kernels.inside import cap_inside, median_inside
+
+SHAPE = (19, 23, 29)
+
+
+def test_the_median_is_that_of_every_so_many_voxels_of_the_mask(rng):
+    image, inside = rng.integers(-1000, 200, SHAPE).astype(np.int16), rng.random(SHAPE) > 0.4
+    assert median_inside(image, inside, every=1) == np.median(image[inside])
+    assert median_inside(image, inside, every=7) == np.median(image[inside][::7])
+
+
+def test_no_voxel_has_no_median(rng):
+    assert np.isnan(median_inside(np.zeros(SHAPE), np.zeros(SHAPE, bool), every=11))
+
+
+def test_inside_a_ceiling_and_outside_one_value(rng):
+    image, inside = rng.integers(-1000, 900, SHAPE).astype(np.int16), rng.random(SHAPE) > 0.4
+    before = image.copy()
+    capped = cap_inside(image, inside, ceiling=100.0, outside=-850.5)
+    assert capped.dtype == np.float32
+    assert_array_equal(capped, np.where(inside, np.minimum(image, 100.0), -850.5))
+    assert_array_equal(image, before)
