@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import resource
 import signal
 import sys
 import time
@@ -121,6 +122,14 @@ def write_half_and(folder: str, fate: str, tell: Any) -> str:
         os.kill(os.getpid(), getattr(signal, fate))
     half.rmdir()
     return "whole"
+
+
+def fill_twice(tell: Any) -> int:
+    """New pages that a second image of 64 MB takes after a first one was let go."""
+    np.ones(1 << 26, np.uint8)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(1 << 26, np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def hang_half_written(task: Any, tell: Any) -> Any:

@@ -125,9 +125,7 @@ def _answers(
         low.ravel()[looked[response > settings.low_hu]] = True
         high.ravel()[looked[response > settings.high_hu]] = True
         if scale <= settings.nodule_scale_mm:
-            core = blob_cores(
-                values, min_ratio=settings.blob_ratio, min_response=settings.blob_hu
-            )
+            core = blob_cores(values, min_ratio=settings.blob_ratio, min_response=settings.blob_hu)
             blobs.ravel()[looked[core]] = True
     return _Answers(low, high, blobs, bright, wide)
 

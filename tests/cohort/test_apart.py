@@ -80,6 +80,16 @@ def test_a_call_that_nobody_wants_any_more_is_ended(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(
+    os.confstr_names.get("CS_GNU_LIBC_VERSION") is None, reason="only glibc can be told"
+)
+def test_memory_that_a_call_lets_go_is_used_again():
+    order = Order(b"", 30.0, LIMIT_MB, 1, "")
+    answer = call_apart(oracles_cli.fill_twice, (), order, tell=print, wanted=lambda: True)
+    # As new memory it would be 16,384 pages of 4 kB, or 32 of 2 MB.
+    assert answer.result < 16
+
+
 def test_several_calls_run_at_once(tmp_path):
     results = []
 

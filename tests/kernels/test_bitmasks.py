@@ -17,7 +17,11 @@ SPACING = np.array([1.25, 0.7, 0.8])
 def test_packing_and_unpacking_changes_nothing(rng, width, frame):
     mask = rng.random((35, 5, width)) > 0.5
     bits = pack(mask, frame)
-    assert bits.words.shape == (35 + 2 * frame[0], 5 + 2 * frame[1], -(-(width + 2 * frame[2]) // 64))
+    assert bits.words.shape == (
+        35 + 2 * frame[0],
+        5 + 2 * frame[1],
+        -(-(width + 2 * frame[2]) // 64),
+    )
     assert_array_equal(unpack(bits), mask)
     assert_array_equal(unpack(bits.flipped()), ~mask)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import ndimage
 
 from miliary.kernels.filters import hessian_at, laplacian, smooth
 from miliary.kernels.hessian import eigenvalues_at
@@ -120,3 +121,10 @@ def test_inputs_stay_as_they_are(rng):
     smooth(image, 0.8, SPACING)
     laplacian(image, SPACING)
     assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (70, 5, 90), (1, 40, 3)])
+def test_blocks_of_bands_give_what_running_weights_give(rng, shape):
+    image = rng.normal(-850, 200, shape).astype(np.float32)
+    expected = ndimage.gaussian_filter(image, 1.1 / SPACING, mode="nearest", truncate=4.0)
+    assert_allclose(smooth(image, 1.1, SPACING), expected, atol=ROUNDING_HU)

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import ndimage
 
-from miliary.kernels.slabs import filter_in_slabs, n_threads
+from miliary.kernels.slabs import filter_in_slabs, n_threads, over_slabs, slab_of
 
 
 def running_sum(part):
@@ -61,3 +61,20 @@ def test_where_the_system_does_not_tell_which_cores_all_of_them_count(monkeypatc
     assert n_threads() == 6
     monkeypatch.setattr("os.cpu_count", lambda: None)
     assert n_threads() == 1
+
+
+@pytest.mark.parametrize(("plane", "slices"), [((512, 512), 8), ((4096, 4096), 1), ((5, 7), 32)])
+def test_slabs_hold_about_as_many_voxels_as_asked_for(plane, slices):
+    assert slab_of((100, *plane), 2**21) == slices
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_every_slice_is_in_one_slab(monkeypatch, threads):
+    monkeypatch.setenv("MILIARY_THREADS", threads)
+    seen = np.zeros(19, int)
+
+    def work(start, stop):
+        seen[start:stop] += 1
+
+    over_slabs(work, 19, 8)
+    assert_array_equal(seen, 1)

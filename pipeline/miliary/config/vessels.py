@@ -89,7 +89,8 @@ class VesselSettings:
         source=_BESIDE,
     )
     beside_mm: float = setting(
-        1.5, "how far the middle of a nodule lies from the inside of the vessel beside it",
+        1.5,
+        "how far the middle of a nodule lies from the inside of the vessel beside it",
         unit="mm",
     )
     fine_blob_ratio: float = setting(

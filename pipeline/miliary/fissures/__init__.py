@@ -17,6 +17,7 @@ from miliary.fissures.search import fit_shape
 from miliary.fissures.shape import height_over_depth, lung_box, place_prior
 from miliary.fissures.surface import Evidence
 from miliary.geometry import Box
+from miliary.kernels.slabs import on_threads
 from miliary.volume import Volume
 
 __all__ = ["Fissure", "Fissures", "find_fissures"]
@@ -99,9 +100,9 @@ def find_fissures(
     drawing = Drawing.blank(lung_labels.shape)
     sheets = find_sheets(volume.hu[box], lung_labels, vessel_mask, spacing, settings)
     found: list[Fissure] = []
-    for side in sheets.evidence:
-        edges = {edge for name, edge in cut if name == side}
-        fitted = _fit_side(side, sheets, edges, settings)
+    edges = {side: {edge for name, edge in cut if name == side} for side in sheets.evidence}
+    fits = on_threads(lambda side: _fit_side(side, sheets, edges[side], settings), edges)
+    for side, fitted in zip(edges, fits, strict=True):
         found += [_describe(name, fit) for name, fit in fitted.items()]
         least = settings.min_confidence
         sure = {name: fit for name, fit in fitted.items() if fit.confidence >= least}

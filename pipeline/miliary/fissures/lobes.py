@@ -184,7 +184,9 @@ class Offsets:
         Offsets
             The tables.
         """
-        z, y, x = (a + np.arange(n) * d for a, n, d in zip(start_mm, shape, spacing_mm, strict=True))
+        z, y, x = (
+            a + np.arange(n) * d for a, n, d in zip(start_mm, shape, spacing_mm, strict=True)
+        )
         along, _, up = surface.axes
         place = (along[0] * z[:, None] + along[1] * y - surface.origin_mm[0]) / _FINE_MM
         n_rows = int((surface.heights_mm.shape[0] - 1) * surface.step_mm / _FINE_MM) + 1

@@ -80,9 +80,9 @@ def find_sheets(
     z, y, x = (slice(None, None, jump) for jump in jumps)
     labels = np.ascontiguousarray(lung_labels[z, y, x])
     deep = depth_inside(labels, step_mm) > settings.margin_mm
-    index = np.argwhere(deep)
     # A lung that the scan cuts off reaches the border, where there is no curvature.
-    index = index[((index > 0) & (index * jumps < np.array(hu.shape) - 1)).all(axis=1)]
+    inner = tuple(slice(1, -(-(n - 1) // jump)) for n, jump in zip(hu.shape, jumps, strict=True))
+    index = np.argwhere(deep[inner]) + 1
     # Between thick slices a narrower filter would see nothing.
     sigma_mm = max(settings.sigma_mm, settings.sigma_steps * float(spacing_mm.max()))
     smoothed = _without_vessels(hu, lung_labels, vessel_mask, spacing_mm, sigma_mm, settings)

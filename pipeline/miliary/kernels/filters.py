@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from miliary.arrays import AnyArray, FloatArray, IntArray
-from miliary.kernels.slabs import over_slabs
+from miliary.kernels.slabs import over_slabs, slab_of
 
 #: Gaussians are cut off here: 4 standard deviations hold all but 6e-5 of the weight.
 _TRUNCATE_SIGMAS = 4.0
-#: Slices worked on at a time: what they need stays in the cache.
-_SLAB = 8
+#: Voxels worked on at a time: what they need stays in the cache.
+_BLUR_VOXELS, _DIFFERENCE_VOXELS = 2**21, 2**18
 #: Voxels of a row that one product of matrices blurs: with few, the neighbours that are read but
 #: not blurred cost; with many, the zeros of the band do.
 _BLOCK = 32
@@ -37,47 +37,40 @@ def smooth(image: AnyArray, sigma_mm: float, spacing_mm: FloatArray) -> FloatArr
     (Z, Y, X) float32
         The blurred image; beyond its border the outermost voxels go on.
     """
-    sigmas = sigma_mm / np.asarray(spacing_mm, float)
-    (along_z, deep), (along_y, high), (along_x, wide) = (
-        _band(n, sigma) for n, sigma in zip(image.shape, sigmas, strict=True)
-    )
-    along_x = np.ascontiguousarray(along_x.T)
+    n_z, n_y, n_x = image.shape
+    along_z, along_y, along_x = (float(sigma) for sigma in sigma_mm / np.asarray(spacing_mm))
+    rows = [_band(n_y, start, _BLOCK, along_y) for start in range(0, n_y, _BLOCK)]
+    columns = [_band(n_x, start, _BLOCK, along_x) for start in range(0, n_x, _BLOCK)]
     result = np.empty(image.shape, np.float32)
 
     def work(start: int, stop: int) -> None:
-        near = slice(max(start - deep, 0), stop + deep)
-        rows = np.asarray(image[near], np.float32).reshape(-1, image.shape[1] * image.shape[2])
-        first = (along_z[start:stop, near] @ rows).reshape(-1, *image.shape[1:])
-        second = np.empty_like(first)
-        for out, seen in _blocks(image.shape[1], high):
-            np.matmul(along_y[out, seen], first[:, seen], out=second[:, out])
+        _, seen, weights = _band(n_z, start, stop - start, along_z)
+        first: FloatArray = weights @ np.asarray(image[seen], np.float32).reshape(-1, n_y * n_x)
+        first = first.reshape(-1, n_y, n_x)
+        second: FloatArray = np.empty_like(first)
+        for out, seen, weights in rows:
+            np.matmul(weights, first[:, seen], out=second[:, out])
         # As one matrix: product by product, slice by slice, takes twice the time.
-        second, blurred = (part.reshape(-1, image.shape[2]) for part in (second, result[start:stop]))
-        for out, seen in _blocks(image.shape[2], wide):
-            np.matmul(second[:, seen], along_x[seen, out], out=blurred[:, out])
+        second, blurred = (part.reshape(-1, n_x) for part in (second, result[start:stop]))
+        for out, seen, weights in columns:
+            np.matmul(second[:, seen], weights.T, out=blurred[:, out])
 
-    over_slabs(work, len(image), _SLAB)
+    over_slabs(work, n_z, slab_of(image.shape, _BLUR_VOXELS))
     return result
 
 
-def _band(n: int, sigma: float) -> tuple[FloatArray, int]:
-    """Matrix that blurs n voxels, those at the ends standing for all beyond; and its reach."""
+def _band(n: int, start: int, block: int, sigma: float) -> tuple[slice, slice, FloatArray]:
+    """Voxels of a block of a row of n, those that they are blurred from, and with what weights."""
     reach = int(_TRUNCATE_SIGMAS * sigma + 0.5)
     steps = np.arange(-reach, reach + 1)
     weights = np.exp(-0.5 * (steps / sigma) ** 2)
-    matrix, rows = np.zeros((n, n)), np.arange(n)
+    out = np.arange(start, min(start + block, n))
+    first, last = max(start - reach, 0), min(int(out[-1]) + reach, n - 1)
+    matrix = np.zeros((len(out), last + 1 - first))
     for step, weight in zip(steps, weights / weights.sum(), strict=True):
-        matrix[rows, np.clip(rows + step, 0, n - 1)] += weight
-    return matrix.astype(np.float32), reach
-
-
-def _blocks(n: int, reach: int) -> list[tuple[slice, slice]]:
-    """Blocks of voxels, and the voxels that each is blurred from."""
-    starts = range(0, n, _BLOCK)
-    return [
-        (slice(start, start + _BLOCK), slice(max(start - reach, 0), start + _BLOCK + reach))
-        for start in starts
-    ]
+        # The outermost voxels stand for all beyond the border.
+        matrix[out - start, np.clip(out + step, 0, n - 1) - first] += weight
+    return slice(start, start + len(out)), slice(first, last + 1), matrix.astype(np.float32)
 
 
 def laplacian(image: FloatArray, spacing_mm: FloatArray) -> FloatArray:
@@ -101,20 +94,29 @@ def laplacian(image: FloatArray, spacing_mm: FloatArray) -> FloatArray:
     """
     weights = (1.0 / np.asarray(spacing_mm, float) ** 2).astype(np.float32)
     result = np.empty(image.shape, np.float32)
-    last = len(image) - 1
+    n = len(image)
 
     def work(start: int, stop: int) -> None:
-        for z in range(start, stop):
-            here, total = image[z], result[z]
-            # Beyond the border the outermost voxel goes on.
-            np.add(image[max(z - 1, 0)], image[min(z + 1, last)], out=total)
-            total *= weights[0]
-            for axis, weight in enumerate(weights[1:]):
-                line, turned = np.moveaxis(here, axis, 0), np.moveaxis(total, axis, 0)
-                turned += weight * _neighbours(line)
-            total -= 2 * weights.sum() * here
+        here, total = image[start:stop], result[start:stop]
+        # Beyond the border the outermost voxel goes on.
+        before = (
+            np.concatenate([image[:1], image[: stop - 1]])
+            if start == 0
+            else image[start - 1 : stop - 1]
+        )
+        after = (
+            np.concatenate([image[start + 1 :], image[-1:]])
+            if stop == n
+            else image[start + 1 : stop + 1]
+        )
+        np.add(before, after, out=total)
+        total *= weights[0]
+        for axis in (1, 2):
+            turned = np.moveaxis(total, axis, 0)
+            turned += weights[axis] * _neighbours(np.moveaxis(here, axis, 0))
+        total -= 2 * weights.sum() * here
 
-    over_slabs(work, len(image), _SLAB)
+    over_slabs(work, n, slab_of(image.shape, _DIFFERENCE_VOXELS))
     return result
 
 

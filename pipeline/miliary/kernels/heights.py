@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
@@ -45,7 +47,7 @@ def fit_heights(
     sample = bilinear_matrix(nodes, shape)
     weighted = sample.T.multiply(weights).tocsr()
     area = float(np.prod(steps))
-    matrix = weighted @ sample + bending * bending_energy(shape, steps)
+    matrix = weighted @ sample + bending * _energy(shape, (float(steps[0]), float(steps[1])))
     matrix = matrix + pull * area * sparse.identity(matrix.shape[0])
     solved: FloatArray = spsolve(matrix.tocsc(), weighted @ heights)
     return solved.reshape(shape)
@@ -108,6 +110,12 @@ def bending_energy(shape: tuple[int, int], steps: FloatArray) -> sparse.csr_arra
     twist = sparse.kron(_difference(shape[0], 1) / steps[0], _difference(shape[1], 1) / steps[1])
     energy = along.T @ along + 2 * (twist.T @ twist) + across.T @ across
     return sparse.csr_array(energy * float(np.prod(steps)))
+
+
+@lru_cache(maxsize=4)
+def _energy(shape: tuple[int, int], steps: tuple[float, float]) -> sparse.csr_array:
+    """Bending energy, kept: a surface is fitted several times on the same nodes."""
+    return bending_energy(shape, np.array(steps))
 
 
 def read_heights(field: FloatArray, nodes: FloatArray) -> FloatArray:

@@ -181,7 +181,7 @@ def neighbour_steps(
     ahead, back = [], []
     for at, n, stride in zip(place, shape, (shape[1] * shape[2], shape[2], 1), strict=True):
         # Nearly always no voxel lies at the border.
-        inner = len(at) > 0 and 0 < at.min() and at.max() < n - 1
+        inner = len(at) > 0 and at.min() > 0 and at.max() < n - 1
         ahead.append(np.asarray(stride if inner else np.where(at < n - 1, stride, 0)))
         back.append(np.asarray(-stride if inner else np.where(at > 0, -stride, 0)))
     return ahead, back

@@ -34,9 +34,7 @@ def median_inside(image: AnyArray, inside: BoolArray, *, every: int) -> float:
     return float(np.median(values)) if len(values) else float("nan")
 
 
-def cap_inside(
-    image: AnyArray, inside: BoolArray, *, ceiling: float, outside: float
-) -> FloatArray:
+def cap_inside(image: AnyArray, inside: BoolArray, *, ceiling: float, outside: float) -> FloatArray:
     """Cut an image down to a ceiling inside a mask, and set it to one value outside.
 
     Parameters

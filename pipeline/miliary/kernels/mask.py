@@ -9,6 +9,7 @@ import numpy as np
 from scipy import fft
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.kernels.distances import close_gaps
 from miliary.kernels.slabs import n_threads
 
 #: Padded sizes above this take float32 transforms: half the memory, and counts of the size of a
@@ -215,20 +216,10 @@ def border_distance(mask: BoolArray, voxel_mm: FloatArray, *, hole_mm: float) ->
         outside; 0 outside.
     """
     anisotropy = tuple(float(size) for size in voxel_mm)
-    if hole_mm > 0:
-        margin = [int(np.ceil(hole_mm / size)) + 1 for size in anisotropy]
-        grown = _far(~np.pad(mask, [(m, m) for m in margin]), anisotropy, border=False) <= hole_mm
-        inner = _far(grown, anisotropy, border=True) > hole_mm
-        crop = tuple(slice(m, m + n) for m, n in zip(margin, mask.shape, strict=True))
-        mask = inner[crop] | mask
-    depth = _far(mask, anisotropy, border=True)
-    inner_mm: FloatArray = np.maximum(depth - np.float32(min(anisotropy) / 2), 0, dtype=np.float32)
-    return inner_mm
-
-
-def _far(mask: BoolArray, anisotropy: tuple[float, ...], *, border: bool) -> FloatArray:
-    """Measure distances to what is outside; each line is one thread's, so none changes them."""
-    far: FloatArray = edt.edt(
-        mask, anisotropy=anisotropy, black_border=border, parallel=n_threads()
+    closed = close_gaps(mask, hole_mm, np.asarray(voxel_mm, float)) if hole_mm > 0 else mask
+    # Each line is one thread's, so none changes them.
+    depth: FloatArray = edt.edt(
+        closed, anisotropy=anisotropy, black_border=True, parallel=n_threads()
     )
-    return far
+    depth -= np.float32(min(anisotropy) / 2)
+    return np.maximum(depth, 0, out=depth)

@@ -49,6 +49,24 @@ def over_slabs(work: Callable[[int, int], None], n_slices: int, slab: int) -> No
     on_threads(lambda start: work(start, min(start + slab, n_slices)), range(0, n_slices, slab))
 
 
+def slab_of(shape: tuple[int, ...], n_voxels: int) -> int:
+    """Give the slices of a slab that holds about so many voxels.
+
+    Parameters
+    ----------
+    shape : (3,) int
+        Shape of the image.
+    n_voxels : int
+        How many are wanted.
+
+    Returns
+    -------
+    int
+        1 to 32.
+    """
+    return min(max(n_voxels // max(shape[1] * shape[2], 1), 1), 32)
+
+
 def filter_in_slabs(
     function: Callable[[AnyArray], FloatArray], image: AnyArray, *, halo: int
 ) -> FloatArray:
