@@ -21,7 +21,8 @@ from miliary.kernels.slabs import Box, cut_with_halo, on_threads, tiles_of
 #: A maximum between voxels lies at most half a voxel off, a little more with noise.
 _MAX_SHIFT_VOXELS = 0.6
 
-#: A tile of this shape at every scale stays in the cache, and is not mostly halo.
+#: A tile of this shape at every scale stays in the cache, and is not mostly halo; where the image
+#: is narrower it is longer along z.
 _TILE = (24, 96, 128)
 
 #: Voxels beyond a tile that a maximum in it is compared with, and that their Hessian needs.
@@ -125,12 +126,18 @@ def find_blobs(
         ]
         return _joined(found)
 
-    tiles = tiles_of(inside, _TILE)
-    found = _joined([_none(len(sigmas_mm)), *on_threads(search, tiles)])
+    found = _joined([_none(len(sigmas_mm)), *on_threads(search, _tiles(inside))])
     place = np.ravel_multi_index(tuple(found.voxel_zyx.T), image.shape)
     found = found.take(np.lexsort((place, found.sigma_mm)))
     points = found.index_zyx * spacing
     return found.take(suppress_neighbours(points, found.curvatures_hu[:, 0], merge_mm))
+
+
+def _tiles(inside: BoolArray) -> list[Box]:
+    """Tiles of about the same number of voxels, whatever the shape of the image."""
+    depth, height, width = _TILE
+    area = max(1, min(height, inside.shape[1]) * min(width, inside.shape[2]))
+    return tiles_of(inside, (depth * height * width // area, height, width))
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,19 +60,22 @@ class Interpolator:
         """Copy the neighbourhoods that begin at these voxels."""
         last = first + self._size
         whole = ((first >= 0) & (last <= self._image.shape)).all(axis=1)
-        for row, (inside, low, high) in enumerate(
+        for row, (inside, (z, y, x), (to_z, to_y, to_x)) in enumerate(
             zip(whole.tolist(), first.tolist(), last.tolist(), strict=True)
         ):
             if inside:
-                box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+                self._patches[row] = self._image[z:to_z, y:to_y, x:to_x]
             else:
-                box = np.ix_(
-                    *(
-                        np.clip(np.arange(a, b), 0, n - 1)
-                        for a, b, n in zip(low, high, self._image.shape, strict=True)
-                    )
-                )
-            self._patches[row] = self._image[box]
+                self._patches[row] = self._beyond(first[row])
+
+    def _beyond(self, first: FloatArray) -> FloatArray:
+        """One neighbourhood that reaches over the border."""
+        last = np.array(self._image.shape) - 1
+        z, y, x = (
+            np.minimum(np.maximum(np.arange(a, a + n), 0), end)
+            for a, n, end in zip(first, self._size, last, strict=True)
+        )
+        return self._image[z[:, None, None], y[:, None], x]
 
     def _weigh(self, fraction: FloatArray) -> FloatArray:
         """Find the first of the eight voxels of every place, and its weights (3, N, K)."""

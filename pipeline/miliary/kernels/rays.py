@@ -249,9 +249,7 @@ def _products(directions: FloatArray) -> FloatArray:
     return weights.astype(np.float32)
 
 
-def _moments(
-    values: FloatArray, products: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _moments(values: FloatArray, products: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """First moment's length, second's size and shape, each (N, R), over the sphere.
 
     The second moment without its trace, M, has the invariants tr M² and det M; the shape is
