@@ -121,7 +121,7 @@ def found_in(name: str, make: Callable[[], Scene]) -> Found:
             spacing,
         )
 
-    return kept(results(of_detector=True), f"found-{name}", run)
+    return kept(results("detect"), f"found-{name}", run)
 
 
 def told_of(name: str, make: Callable[[], Scene], psf_factor: float = 1.0) -> Told:
@@ -145,4 +145,4 @@ def told_of(name: str, make: Callable[[], Scene], psf_factor: float = 1.0) -> To
         litres = np.count_nonzero(anatomy.evaluable_labels) * anatomy.geometry.voxel_ml / 1000
         return Told(quality, nodules, calibration, region, litres)
 
-    return kept(results(of_detector=False), f"told-{name}-{psf_factor}", run)
+    return kept(results("calibrate"), f"told-{name}-{psf_factor}", run)

@@ -254,23 +254,29 @@ def digest(text: str | bytes) -> str:
     return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()[:10]
 
 
-#: Kernels that finding candidates and scoring them does not see.
-_SIZE_KERNELS = {"ballfit", "edgefit", "logistic", "mosaic", "noise", "tails"}
+#: Files of the package that the results of a step depend on, besides the weights; those of earlier
+#: steps count too.
+_STEPS = {
+    "quality": ("quality.py", "config/quality.py", "kernels/edgefit.py", "kernels/noise.py"),
+    "detect": (
+        "detect.py",
+        "model.py",
+        "config/detect.py",
+        "weights/detector*",
+        *(f"kernels/{name}.py" for name in ("blobs", "filters", "hessian", "interpolation")),
+        *(f"kernels/{name}.py" for name in ("maxima", "rays", "slabs")),
+    ),
+    "calibrate": ("analyze.py", "measure.py", "config/*.py", "calibrate/*.py", "kernels/*.py"),
+}
 
 
 @cache
-def results(*, of_detector: bool) -> Path:
-    """Folder for what this very code and these weights make of a scene.
+def results(step: str) -> Path:
+    """Folder for what this very code and these weights make of a scene, up to a step.
 
-    With `of_detector` only what the detector's scores depend on counts.
+    Noise and point spread (`quality`) do not hang on the detector, nor the other way round.
     """
     package = Path(miliary.__file__).parent
-    files = [*package.glob("detect*.py"), *package.glob("model*.py"), *package.glob("detect/*.py")]
-    files += [package / "config" / "detect.py", *(package / "weights").glob("detector*")]
-    files += [f for f in (package / "kernels").glob("*.py") if f.stem not in _SIZE_KERNELS]
-    if not of_detector:
-        files += (package / "kernels").glob("*.py")
-        files += (package / "config").glob("*.py")
-        files += [package / f"{step}.py" for step in ("analyze", "measure", "quality")]
-        files += (package / "calibrate").glob("*.py")
-    return BUILD / digest(b"".join(file.read_bytes() for file in sorted(set(files))))
+    steps = _STEPS if step == "calibrate" else (step,)
+    files = {file for name in steps for wish in _STEPS[name] for file in package.glob(wish)}
+    return BUILD / f"{step}-{digest(b''.join(file.read_bytes() for file in sorted(files)))}"

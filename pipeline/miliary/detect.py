@@ -9,7 +9,7 @@ import numpy as np
 from miliary.arrays import AnyArray, BoolArray, FloatArray
 from miliary.config.detect import DetectSettings
 from miliary.kernels.blobs import Blobs, find_blobs
-from miliary.kernels.filters import smooth
+from miliary.kernels.filters import smooth_at
 from miliary.kernels.maxima import suppress_neighbours
 from miliary.kernels.rays import ray_features
 from miliary.model import Detector, FeatureSpec, load_detector
@@ -141,7 +141,7 @@ def describe_blobs(
         min_curvature_hu=spec.min_curvature_hu,
         merge_mm=spec.merge_mm,
     )
-    centre = smooth(capped, spec.centre_sigma_mm, spacing_mm)[tuple(blobs.voxel_zyx.T)]
+    centre = smooth_at(capped, blobs.voxel_zyx, spec.centre_sigma_mm, spacing_mm)
     own = [blobs.curvatures_hu, blobs.laplacians_hu, blobs.sigma_mm[:, None], centre[:, None]]
     return blobs, np.concatenate(own, axis=1).astype(np.float32)
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from miliary.arrays import BoolArray, FloatArray, IntArray
+from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.kernels.slabs import on_threads
 
 #: Order of the parameters of a fit.
 _Z, _Y, _X, _RADIUS, _CONTRAST, _BACKGROUND = range(6)
@@ -228,10 +229,12 @@ def fit_balls(
     diameter = np.asarray(start_diameter_mm, float)
     spacing = np.asarray(spacing_mm, float)
     ball = _ball_offsets(reach_mm, spacing)
-    parts = [
-        _fit_batch(image, inside, start[rows], diameter[rows], spacing, ball, model)
-        for rows in np.array_split(np.arange(len(start)), max(1, -(-len(start) // batch)))
-    ]
+
+    def fit(rows: IntArray) -> tuple[AnyArray, ...]:
+        return _fit_batch(image, inside, start[rows], diameter[rows], spacing, ball, model)
+
+    batches = np.array_split(np.arange(len(start)), max(1, -(-len(start) // batch)))
+    parts = on_threads(fit, batches)
     joined = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
     return BallFit(*joined)
 

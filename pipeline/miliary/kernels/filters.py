@@ -15,6 +15,9 @@ _BLUR_VOXELS, _DIFFERENCE_VOXELS = 2**21, 2**18
 #: not blurred cost; with many, the zeros of the band do.
 _BLOCK = 32
 
+#: Voxels smoothed one by one at a time: some megabytes of neighbourhoods.
+_CHUNK = 2048
+
 
 def smooth(image: AnyArray, sigma_mm: float, spacing_mm: FloatArray) -> FloatArray:
     """Blur an image with an isotropic Gaussian.
@@ -71,6 +74,101 @@ def _band(n: int, start: int, block: int, sigma: float) -> tuple[slice, slice, F
         # The outermost voxels stand for all beyond the border.
         matrix[out - start, np.clip(out + step, 0, n - 1) - first] += weight
     return slice(start, start + len(out)), slice(first, last + 1), matrix.astype(np.float32)
+
+
+def gaussian_reach(sigma_voxels: FloatArray) -> IntArray:
+    """Tell how far `smooth_inner` looks.
+
+    Parameters
+    ----------
+    sigma_voxels : (3,) float
+        Standard deviation along z, y and x, in voxels.
+
+    Returns
+    -------
+    (3,) int
+        Voxels to each side.
+    """
+    reach: IntArray = (_TRUNCATE_SIGMAS * np.asarray(sigma_voxels, float) + 0.5).astype(np.intp)
+    return reach
+
+
+def smooth_inner(part: FloatArray, sigma_voxels: FloatArray) -> FloatArray:
+    """Blur the inner voxels of a small part, all that need none from outside of it.
+
+    The Gaussian of `smooth`, on one thread: of a part that stays in the cache it takes a third of
+    the time.
+
+    Parameters
+    ----------
+    part : (Z, Y, X) float32
+        Part of an image.
+    sigma_voxels : (3,) float
+        Standard deviation along z, y and x, in voxels.
+
+    Returns
+    -------
+    (Z - 2 z, Y - 2 y, X - 2 x) float32
+        The blurred part, smaller by the reach on every side, contiguous.
+    """
+    reach = gaussian_reach(sigma_voxels)
+    for axis, (sigma, far) in enumerate(zip(sigma_voxels, reach.tolist(), strict=True)):
+        weights = np.exp(-0.5 * (np.arange(-far, far + 1) / sigma) ** 2)
+        weights = (weights / weights.sum()).astype(np.float32)
+        size = part.shape[axis] - 2 * far
+        shifted = [
+            part[(slice(None),) * axis + (slice(start, start + size),)]
+            for start in range(2 * far + 1)
+        ]
+        blurred = shifted[far] * weights[far]
+        pair = np.empty_like(blurred)
+        for k in range(far):
+            np.add(shifted[k], shifted[-1 - k], out=pair)
+            pair *= weights[k]
+            blurred += pair
+        part = blurred
+    return part
+
+
+def smooth_at(
+    image: FloatArray, voxel_zyx: IntArray, sigma_mm: float, spacing_mm: FloatArray
+) -> FloatArray:
+    """Blur an image with an isotropic Gaussian at chosen voxels only.
+
+    Parameters
+    ----------
+    image : (Z, Y, X) array
+        Image; beyond its border the outermost voxels go on.
+    voxel_zyx : (N, 3) int
+        Voxels.
+    sigma_mm : float
+        Standard deviation of the Gaussian.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+
+    Returns
+    -------
+    (N,) float32
+        What `smooth` gives there.
+    """
+    sigma = sigma_mm / np.asarray(spacing_mm, float)
+    steps = [np.arange(-far, far + 1) for far in gaussian_reach(sigma).tolist()]
+    tails = [np.exp(-0.5 * (step / s) ** 2) for step, s in zip(steps, sigma, strict=True)]
+    z, y, x = (tail / tail.sum() for tail in tails)
+    weights = np.einsum("i,j,k->ijk", z, y, x).astype(np.float32).ravel()
+    result = np.empty(len(voxel_zyx), np.float32)
+    strides = (image.shape[1] * image.shape[2], image.shape[2], 1)
+    for start in range(0, len(voxel_zyx), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        z, y, x = (
+            np.clip(voxel_zyx[rows, axis, None] + step, 0, n - 1) * stride
+            for axis, (step, n, stride) in enumerate(zip(steps, image.shape, strides, strict=True))
+        )
+        places = z[:, :, None, None] + y[:, None, :, None] + x[:, None, None, :]
+        values = image.reshape(-1).take(places.reshape(len(places), -1))
+        # Not a matrix product: its rounding would depend on the other voxels of the batch.
+        result[rows] = (values * weights).sum(axis=1)
+    return result
 
 
 def laplacian(image: FloatArray, spacing_mm: FloatArray) -> FloatArray:

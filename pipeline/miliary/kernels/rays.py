@@ -10,18 +10,23 @@ the brightness over the sphere.
 
 from __future__ import annotations
 
-import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
-from miliary.arrays import FloatArray
-from miliary.kernels.slabs import n_threads
+from miliary.arrays import FloatArray, IntArray
+from miliary.kernels.interpolation import Interpolator
+from miliary.kernels.slabs import n_threads, on_threads
 
-#: Points sampled in one go: keeps the samples of a batch inside the cache of a core.
-_BATCH = 256
+#: Points described in one go: keeps their samples inside the cache of a core.
+_BATCH = 32
+
+#: Parts of the points a thread, so that none is left waiting for long.
+_PARTS = 4
+
+#: Points in one block of so many voxels a side are described one after the other: they share what
+#: is around them.
+_BLOCK_VOXELS = 16
 
 #: Below this a moment is no more than rounding, and has no shape.
 _FLAT_HU = 1e-3
@@ -70,6 +75,19 @@ class RayFeatures:
     levels_hu: FloatArray
     spreads_hu: FloatArray
     shapes: FloatArray
+
+    def put(self, rows: IntArray, part: RayFeatures) -> None:
+        """Write the rows of some points.
+
+        Parameters
+        ----------
+        rows : (M,) int
+            Which points.
+        part : RayFeatures
+            Their descriptions.
+        """
+        for name in self.__dataclass_fields__:
+            getattr(self, name)[rows] = getattr(part, name)
 
 
 def sphere_directions(n: int) -> FloatArray:
@@ -127,13 +145,16 @@ def sample_rays(
     (N, R, D) float32
         Samples.
     """
-    steps = radii_mm[:, None, None] * directions / np.asarray(spacing_mm)
-    index = np.asarray(index_zyx, np.float32)
-    places = index.T[:, :, None, None] + np.moveaxis(steps, -1, 0)[:, None].astype(np.float32)
-    samples: FloatArray = ndimage.map_coordinates(
-        image, places, order=1, mode="nearest", output=np.float32, prefilter=False
-    )
-    return samples
+    index = np.asarray(index_zyx, float).reshape(-1, 3)
+    read = Interpolator(image, _offsets(directions, radii_mm, spacing_mm), max(len(index), 1))
+    return read.around(index).reshape(len(index), len(radii_mm), len(directions))
+
+
+def _offsets(directions: FloatArray, radii_mm: FloatArray, spacing_mm: FloatArray) -> FloatArray:
+    """Places (R * D, 3) on the rays in voxels, radius by radius."""
+    places_mm = np.asarray(radii_mm, float)[:, None, None] * directions
+    offsets: FloatArray = (places_mm / np.asarray(spacing_mm, float)).reshape(-1, 3)
+    return offsets
 
 
 def ray_features(
@@ -157,32 +178,44 @@ def ray_features(
     RayFeatures
         One row a point.
     """
-    directions, radii = sphere_directions(spec.n_directions), np.asarray(spec.radii_mm, float)
+    directions = sphere_directions(spec.n_directions)
+    offsets = _offsets(directions, np.asarray(spec.radii_mm), spacing_mm)
+    products = _products(directions)
+    index = np.asarray(index_zyx, float).reshape(-1, 3)
+    found = _empty_features(len(index), spec)
 
-    def describe(points: FloatArray) -> RayFeatures:
-        samples = sample_rays(image, points, spacing_mm, directions, radii)
-        return _describe(samples, directions.astype(np.float32), spec)
+    def describe(part: IntArray) -> None:
+        read = Interpolator(image, offsets, _BATCH)
+        for rows in np.array_split(part, -(-len(part) // _BATCH)):
+            samples = read.around(index[rows]).reshape(len(rows), -1, spec.n_directions)
+            found.put(rows, _describe(samples, products, spec))
 
-    index = np.asarray(index_zyx)
-    batches = np.array_split(index, max(1, -(-len(index) // _BATCH)))
-    with ThreadPoolExecutor(n_threads()) as pool:
-        parts = list(pool.map(describe, batches))
-    return RayFeatures(
-        np.concatenate([part.levels_hu for part in parts]),
-        np.concatenate([part.spreads_hu for part in parts]),
-        np.concatenate([part.shapes for part in parts]),
-    )
+    order = np.lexsort((index // _BLOCK_VOXELS).T)
+    parts = np.array_split(order, max(1, min(_PARTS * n_threads(), len(order) // _BATCH)))
+    on_threads(describe, [part for part in parts if len(part)])
+    return found
 
 
-def _describe(samples: FloatArray, directions: FloatArray, spec: RaySpec) -> RayFeatures:
+def _empty_features(n: int, spec: RaySpec) -> RayFeatures:
+    radii = len(spec.radii_mm)
+    ridges = (radii - 1) * (len(spec.ridge_quantiles) + len(spec.axis_quantiles))
+    levels = radii * len(spec.shell_quantiles) + ridges
+    widths = (levels, 2 * (2 * radii - 1), 2 * radii - 1)
+    return RayFeatures(*(np.empty((n, width), np.float32) for width in widths))
+
+
+def _describe(samples: FloatArray, products: FloatArray, spec: RaySpec) -> RayFeatures:
     """Features of (N, R, D) samples, which are sorted in place at the end."""
     half = spec.n_directions // 2
     # At the first radius the smallest value met so far is the value itself.
-    ridges = np.minimum.accumulate(samples, axis=1)[:, 1:]
+    ridges = np.empty_like(samples[:, 1:])
+    for k in range(ridges.shape[1]):
+        before = ridges[:, k - 1] if k else samples[:, 0]
+        np.minimum(before, samples[:, k + 1], out=ridges[:, k])
     axes = np.minimum(ridges[..., :half], ridges[..., half:])
-    moments = [_moments(values, directions) for values in (samples, ridges)]
+    moments = [_moments(values, products) for values in (samples, ridges)]
     levels = [
-        _rows(_order_statistics(values, quantiles))
+        _order_statistics(values, quantiles).reshape(len(samples), -1)
         for values, quantiles in (
             (samples, spec.shell_quantiles),
             (ridges, spec.ridge_quantiles),
@@ -197,11 +230,6 @@ def _describe(samples: FloatArray, directions: FloatArray, spec: RaySpec) -> Ray
     )
 
 
-def _rows(values: FloatArray) -> FloatArray:
-    """All numbers of a point in one row; without points too, where -1 would not tell how many."""
-    return values.reshape(len(values), math.prod(values.shape[1:]))
-
-
 def _order_statistics(values: FloatArray, quantiles: tuple[float, ...]) -> FloatArray:
     """Sort along the last axis in place, and take these quantiles without interpolating."""
     values.sort(axis=-1)
@@ -210,22 +238,27 @@ def _order_statistics(values: FloatArray, quantiles: tuple[float, ...]) -> Float
     return chosen
 
 
-def _moments(
-    values: FloatArray, directions: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _products(directions: FloatArray) -> FloatArray:
+    """Weights (D, 9) of the first moment (z, y, x) and the second (zz, yy, xx, zy, zx, yx)."""
+    z, y, x = directions.T
+    squares = np.column_stack([z * z, y * y, x * x, z * y, z * x, y * x])
+    # The mean of the squares is the unit matrix by 3, so that a centred value leaves no trace.
+    squares -= squares.mean(axis=0)
+    n = len(directions)
+    weights: FloatArray = np.concatenate([directions * (3 / n), squares * (7.5 / n)], axis=1)
+    return weights.astype(np.float32)
+
+
+def _moments(values: FloatArray, products: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """First moment's length, second's size and shape, each (N, R), over the sphere.
 
     The second moment without its trace, M, has the invariants tr M² and det M; the shape is
     det M by the largest it can be for that tr M².
     """
     centred = values - values.mean(axis=-1, keepdims=True)
-    first = np.linalg.norm(centred @ directions, axis=-1) * np.float32(3 / len(directions))
-    squares = (directions[:, :, None] * directions[:, None, :]).reshape(-1, 9)
-    # The mean of the squares is the unit matrix by 3, so that a centred value leaves no trace.
-    squares = squares - squares.mean(axis=0)
-    second = (centred @ squares).reshape(*values.shape[:-1], 3, 3) * np.float32(
-        7.5 / len(directions)
-    )
-    size = np.sqrt((second**2).sum(axis=(-2, -1)) / 1.5)
-    scaled = second / np.maximum(size, np.float32(_FLAT_HU))[..., None, None]
-    return first, size, 4 * np.linalg.det(scaled)
+    moments = np.moveaxis(centred @ products, -1, 0)
+    first = np.sqrt((moments[:3] ** 2).sum(axis=0))
+    size = np.sqrt(((moments[3:6] ** 2).sum(axis=0) + 2 * (moments[6:] ** 2).sum(axis=0)) / 1.5)
+    zz, yy, xx, zy, zx, yx = moments[3:] / np.maximum(size, np.float32(_FLAT_HU))
+    shape = zz * (yy * xx - yx * yx) - zy * (zy * xx - yx * zx) + zx * (zy * yx - yy * zx)
+    return first, size, 4 * shape

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from typing import TypeVar
 
 import numpy as np
 
-from miliary.arrays import AnyArray, FloatArray
+from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+
+#: A part of an image along z, y and x.
+Box = tuple[slice, slice, slice]
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -118,3 +122,63 @@ def on_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> 
     """
     with ThreadPoolExecutor(n_threads()) as pool:
         return list(pool.map(function, items))
+
+
+def tiles_of(mask: BoolArray, tile_shape: tuple[int, int, int]) -> list[Box]:
+    """Cover a mask with boxes of at most some shape, each no larger than what it holds.
+
+    Parameters
+    ----------
+    mask : (Z, Y, X) bool
+        What is to be covered.
+    tile_shape : (3,) int
+        Largest box.
+
+    Returns
+    -------
+    list of (3,) slice
+        Boxes that do not overlap; none for an empty mask.
+    """
+    starts = [range(0, n, step) for n, step in zip(mask.shape, tile_shape, strict=True)]
+    tiles = []
+    for first in product(*starts):
+        sides = [
+            slice(a, min(a + step, n))
+            for a, step, n in zip(first, tile_shape, mask.shape, strict=True)
+        ]
+        part = mask[tuple(sides)]
+        for axis in range(3):
+            held = np.flatnonzero(part.any(axis=tuple({0, 1, 2} - {axis})))
+            if len(held) == 0:
+                break
+            start = sides[axis].start
+            sides[axis] = slice(start + int(held[0]), start + int(held[-1]) + 1)
+        else:
+            tiles.append((sides[0], sides[1], sides[2]))
+    return tiles
+
+
+def cut_with_halo(image: AnyArray, box: Box, halo: IntArray) -> FloatArray:
+    """Copy a part of an image with some voxels around.
+
+    Parameters
+    ----------
+    image : (Z, Y, X) array
+        Image; beyond its border the outermost voxels go on.
+    box : (3,) slice
+        The part.
+    halo : (3,) int
+        Voxels on both sides, along z, y and x.
+
+    Returns
+    -------
+    (z, y, x) float32
+        The part and its halo.
+    """
+    wanted = [
+        (side.start - n, side.stop + n) for side, n in zip(box, np.asarray(halo), strict=True)
+    ]
+    there = [(max(a, 0), min(b, n)) for (a, b), n in zip(wanted, image.shape, strict=True)]
+    part = image[tuple(slice(a, b) for a, b in there)].astype(np.float32)
+    missing = [(c - a, b - d) for (a, b), (c, d) in zip(wanted, there, strict=True)]
+    return np.pad(part, missing, mode="edge") if np.any(missing) else part

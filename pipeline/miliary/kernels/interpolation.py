@@ -1,0 +1,115 @@
+"""Linear interpolation at the same many offsets around each of many points.
+
+A point's neighbourhood is copied first and then read in the cache; indices and weights are made in
+buffers that are used again. Beside `scipy.ndimage.map_coordinates` it takes a third to a quarter
+of the time for 1840 offsets (thread CPU time, one core).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from miliary.arrays import FloatArray
+
+
+class Interpolator:
+    """Reads an image around points, some at a time; one instance a thread.
+
+    Parameters
+    ----------
+    image : (Z, Y, X) float32
+        Image; beyond its border the outermost voxels go on.
+    offsets : (K, 3) float
+        Where to read around each point, in voxels.
+    most : int
+        Points read at a time; buffers grow with it.
+    """
+
+    def __init__(self, image: FloatArray, offsets: FloatArray, most: int) -> None:
+        offsets = np.asarray(offsets, float).reshape(-1, 3)
+        self._image = image
+        # A point lies less than a voxel beyond its base, and the next voxel is read too.
+        self._low = np.floor(offsets.min(axis=0)).astype(np.intp)
+        high = np.floor(offsets.max(axis=0) + 1).astype(np.intp) + 1
+        self._size = high - self._low + 1
+        self._offsets = np.ascontiguousarray((offsets - self._low).T, np.float32)
+        self._patches = np.empty((most, *self._size), np.float32)
+        self._buffers = np.empty((9, most, len(offsets)), np.float32)
+        self._places = np.empty((most, len(offsets)), np.intp)
+
+    def around(self, index_zyx: FloatArray) -> FloatArray:
+        """Read around some points.
+
+        Parameters
+        ----------
+        index_zyx : (N, 3) float
+            Points as indices, no more than `most`.
+
+        Returns
+        -------
+        (N, K) float32
+            Values, in a buffer that the next call uses again.
+        """
+        index = np.asarray(index_zyx, float).reshape(-1, 3)
+        base = np.floor(index).astype(np.intp)
+        self._cut(base + self._low)
+        weights = self._weigh((index - base).astype(np.float32))
+        return self._mix(weights)
+
+    def _cut(self, first: FloatArray) -> None:
+        """Copy the neighbourhoods that begin at these voxels."""
+        last = first + self._size
+        whole = ((first >= 0) & (last <= self._image.shape)).all(axis=1)
+        for row, (inside, (z, y, x), (to_z, to_y, to_x)) in enumerate(
+            zip(whole.tolist(), first.tolist(), last.tolist(), strict=True)
+        ):
+            if inside:
+                self._patches[row] = self._image[z:to_z, y:to_y, x:to_x]
+            else:
+                self._patches[row] = self._beyond(first[row])
+
+    def _beyond(self, first: FloatArray) -> FloatArray:
+        """One neighbourhood that reaches over the border."""
+        last = np.array(self._image.shape) - 1
+        z, y, x = (
+            np.minimum(np.maximum(np.arange(a, a + n), 0), end)
+            for a, n, end in zip(first, self._size, last, strict=True)
+        )
+        return self._image[z[:, None, None], y[:, None], x]
+
+    def _weigh(self, fraction: FloatArray) -> FloatArray:
+        """Find the first of the eight voxels of every place, and its weights (3, N, K)."""
+        n = len(fraction)
+        weights, whole, place = self._buffers[:3, :n], self._buffers[3, :n], self._buffers[4, :n]
+        # Single precision tells 16 million voxels apart: more than a batch of neighbourhoods has.
+        place[:] = np.arange(n, dtype=np.float32)[:, None] * np.float32(self._size.prod())
+        for axis, weight in enumerate(weights):
+            np.add(fraction[:, axis, None], self._offsets[axis], out=weight)
+            np.floor(weight, out=whole)
+            weight -= whole
+            whole *= np.float32(self._size[axis + 1 :].prod())
+            place += whole
+        np.copyto(self._places[:n], place, casting="unsafe")
+        return weights
+
+    def _mix(self, weights: FloatArray) -> FloatArray:
+        """Interpolate between the eight voxels, axis by axis."""
+        n = weights.shape[1]
+        flat, places = self._patches.reshape(-1), self._places[:n]
+        spare = list(self._buffers[3:, :n])
+
+        def along(axis: int, start: int) -> FloatArray:
+            if axis == 3:
+                value = spare.pop()
+                # Places are inside by construction; clipping is the mode without a check.
+                np.take(flat[start:], places, out=value, mode="clip")
+                return value
+            step = int(self._size[axis + 1 :].prod())
+            value, after = along(axis + 1, start), along(axis + 1, start + step)
+            after -= value
+            after *= weights[axis]
+            value += after
+            spare.append(after)
+            return value
+
+        return along(0, 0)
