@@ -37,7 +37,7 @@ from miliary.io.case_places import (
 from miliary.io.images import write_map, write_mask
 from miliary.io.tables import write_csv, write_json, write_markups
 from miliary.kernels.slabs import n_threads
-from miliary.report import THUMBNAIL, render_report, render_thumbnail
+from miliary.report import THUMBNAIL, VIEWER, render_report, render_thumbnail, render_viewer
 
 if TYPE_CHECKING:
     from miliary.analysis import Analysis
@@ -138,6 +138,8 @@ def _fill(
             write_csv(folder / "rinds.csv", rind_columns(analysis.anatomy))
         page = render_report(analysis, facts)
         (folder / REPORT).write_text(page, encoding="utf-8")
+        if analysis.config.report.viewer:
+            (folder / VIEWER).write_text(render_viewer(analysis), encoding="utf-8")
         for job in jobs:
             job.result()
     facts["seconds"] = {**facts["seconds"], "write": time.perf_counter() - started}
