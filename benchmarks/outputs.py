@@ -1,14 +1,16 @@
 """How long it takes to write the results of a case of 512 x 512 x 400 voxels, file by file.
 
 The case is that of sample_data, analysed, then blown up to this size with as many nodules as
-asked for: what matters here is how much there is to write. Run: scripts/bench outputs [NODULES]
+asked for: what matters here is how much there is to write.
+
+Run: scripts/bench outputs [NODULES] [--keep]
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,11 +22,12 @@ import numpy as np
 from scipy import ndimage
 
 import miliary
+from _results import Results
 from miliary import case_files, case_folder
 from miliary.analysis import Analysis
 from miliary.config.reading import ReadSettings
 from miliary.geometry import Geometry
-from miliary.io.series import find_inputs
+from miliary.io.series import SeriesInfo, find_inputs
 from miliary.io.write_dicom import write_series
 
 SHAPE, SPACING_MM = (400, 512, 512), (0.75, 0.68, 0.68)
@@ -34,9 +37,8 @@ PARTS = (
     (case_folder, "write_mask"),
     (case_folder, "render_report"),
     (case_folder, "render_thumbnail"),
-    (case_folder, "write_json"),
-    (case_folder, "write_csv"),
-    (case_folder, "write_markups"),
+    (case_folder, "render_viewer"),
+    (case_folder, "write_tables"),
     (case_files, "write_segmentation"),
     (case_files, "write_structured_report"),
 )
@@ -78,16 +80,16 @@ def blown_up(analysis: Analysis, n: int) -> Analysis:
 
 @contextlib.contextmanager
 def timed(spent: dict[str, float]) -> Iterator[None]:
-    """Add up the wall time of each part."""
+    """Add up the CPU time that each part takes in its own thread: others may run beside it."""
     before = [getattr(module, name) for module, name in PARTS]
     for (module, name), part in zip(PARTS, before, strict=True):
 
         def wrapped(*args: Any, _part: Any = part, _name: str = name, **options: Any) -> Any:
-            start = time.perf_counter()
+            start = time.thread_time()
             try:
                 return _part(*args, **options)
             finally:
-                spent[_name] = spent.get(_name, 0.0) + time.perf_counter() - start
+                spent[_name] = spent.get(_name, 0.0) + time.thread_time() - start
 
         setattr(module, name, wrapped)
     try:
@@ -97,8 +99,25 @@ def timed(spent: dict[str, float]) -> Iterator[None]:
             setattr(module, name, part)
 
 
-def main(n: int) -> None:
-    """Write one case twice; the second time libraries are loaded."""
+def write_timed(
+    analysis: Analysis, folder: Path, info: SeriesInfo | None
+) -> tuple[float, float, dict[str, float]]:
+    """Write a case; gives wall and CPU seconds, and those of its parts."""
+    spent: dict[str, float] = {}
+    start, used = time.perf_counter(), time.process_time()
+    with timed(spent):
+        case_folder.write_case(analysis, folder, series=info, dicom=info is not None)
+    return time.perf_counter() - start, time.process_time() - used, spent
+
+
+def with_viewer(analysis: Analysis) -> Analysis:
+    """Give the same case with the viewer asked for."""
+    config = analysis.config
+    return replace(analysis, config=replace(config, report=replace(config.report, viewer=True)))
+
+
+def main(n: int, results: Results) -> None:
+    """Write one case with DICOM twice, for at first libraries are loaded; then in other ways."""
     analysis = blown_up(miliary.analyze(miliary.read(SAMPLE)), n)
     with tempfile.TemporaryDirectory() as scratch:
         write_series(Path(scratch) / "ct", analysis.volume, seed=1)
@@ -108,19 +127,44 @@ def main(n: int) -> None:
             # Whoever freezes the other processes for the measurement waits for this file.
             Path(ready).touch()
             time.sleep(5)
-        for turn in ("first", "second"):
-            spent: dict[str, float] = {}
-            folder = Path(scratch) / turn
-            start, used = time.perf_counter(), time.process_time()
-            with timed(spent):
-                case_folder.write_case(analysis, folder, series=info, dicom=True)
-            wall, cpu = time.perf_counter() - start, time.process_time() - used
-            print(f"{turn}: {wall:.1f} s wall, {cpu:.1f} s CPU, {n} nodules, {SHAPE}", flush=True)
-        for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
-            print(f"  {name:24s} {seconds:6.2f} s")
-        for path in sorted(folder.iterdir()):
-            print(f"  {path.name:24s} {path.stat().st_size / 1e6:8.2f} MB")
+        ways = (
+            ("all with DICOM, libraries not loaded yet", analysis, info),
+            ("all with DICOM", analysis, info),
+            ("without DICOM", analysis, None),
+            ("without DICOM, with the viewer", with_viewer(analysis), None),
+        )
+        rows, parts = [], []
+        for way, (name, case, series) in enumerate(ways):
+            wall, cpu, spent = write_timed(case, Path(scratch) / str(way), series)
+            rows.append([name, f"{wall:.1f}", f"{cpu:.1f}"])
+            parts.append(spent)
+        results.table(
+            f"Writing a case of {' x '.join(map(str, SHAPE[::-1]))} voxels, {n} nodules",
+            ["what is written", "wall, s", "CPU, s"],
+            rows,
+        )
+        spent = parts[1] | parts[3]
+        by_time = sorted(spent.items(), key=lambda item: -item[1])
+        results.table(
+            "Its parts",
+            ["part", "CPU of its thread, s"],
+            [[name, f"{seconds:.2f}"] for name, seconds in by_time],
+            "`render_viewer` packs its slices on threads of its own, which are not counted.",
+        )
+        sizes = {
+            path.name: path.stat().st_size / 1e6
+            for way in ("1", "3")
+            for path in sorted((Path(scratch) / way).iterdir())
+        }
+        results.table("Files", ["file", "MB"], [[k, f"{v:.2f}"] for k, v in sorted(sizes.items())])
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("nodules", nargs="?", type=int, default=1000)
+    parser.add_argument("--keep", action="store_true", help="keep the tables in results/")
+    asked = parser.parse_args()
+    made = Results("outputs", "Wall and CPU time of writing everything of a large case.")
+    main(asked.nodules, made)
+    if asked.keep:
+        made.keep()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import json
 import os
 import select
 import shutil
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 #: Found on Debian and Ubuntu; elsewhere under its other names.
 PROGRAM = next(
@@ -78,10 +82,18 @@ class Browser:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    def wait(self, expression: str) -> None:
+        """Wait until an expression is true."""
+        until = time.monotonic() + _WAIT_S
+        while not self.run(expression):
+            assert time.monotonic() < until, f"never came true: {expression}"
+            time.sleep(0.02)
+
     def press(self, key: str) -> None:
         """Press a key."""
+        arrows = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
         for kind in ("keyDown", "keyUp"):
-            code = {"ArrowRight": 39, "ArrowLeft": 37}[key]
+            code = arrows.get(key) or ord(key.upper())
             self.call(
                 "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code
             )
@@ -156,3 +168,33 @@ class Browser:
         elif method == "Page.loadEventFired":
             self._loaded = True
         return message
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser for the tests of a module."""
+    made = Browser(tmp_path_factory.mktemp("profile"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def opened(window: Browser, tmp_path: Path) -> Iterator[Callable[[str | Path], Browser]]:
+    """Open a page from a file; at the end nothing may have been said or asked for."""
+    counter = itertools.count()
+    window.complaints.clear()
+    window.requests.clear()
+    window.resize(1280, 900)
+
+    def open_page(page: str | Path) -> Browser:
+        if isinstance(page, str):
+            path = tmp_path / f"page{next(counter)}.html"
+            path.write_text(page, encoding="utf-8")
+            page = path
+        window.open(page)
+        return window
+
+    yield open_page
+    assert window.complaints == []
+    outside = [url for url in window.requests if not url.startswith(("data:", "file:"))]
+    assert outside == []

@@ -182,7 +182,7 @@ def test_provenance_tells_how_and_nothing_of_whom_or_where(analysis, series, tmp
     assert str(tmp_path.parts[1]) + "/" not in json.dumps(facts)
 
 
-@pytest.mark.parametrize("part", ["write_markups", "write_mask", "render_report", "swap_in"])
+@pytest.mark.parametrize("part", ["write_tables", "write_mask", "render_report", "swap_in"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), KeyboardInterrupt(), ValueError()])
 def test_a_failure_leaves_nothing_and_keeps_what_was_there(
     analysis, tmp_path, monkeypatch, part, error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from miliary.geometry import Geometry
+from miliary.io.case_places import SUMMARY
 from miliary.io.cases import RIND_COLUMNS
 from miliary.io.segmentation import write_nodule_map, write_segmentation
 from miliary.io.structured_report import write_structured_report
@@ -175,7 +176,7 @@ def write_tables(folder: Path, analysis: Analysis) -> list[Path]:
         `summary.json`, `nodules.csv`, `curves.csv` and `nodules.mrk.json`.
     """
     return [
-        write_json(folder / "summary.json", analysis.to_dict()),
+        write_json(folder / SUMMARY, analysis.to_dict()),
         write_csv(folder / "nodules.csv", analysis.nodules.columns()),
         write_csv(folder / "curves.csv", curve_columns(analysis.spatial.curves)),
         write_markups(folder / "nodules.mrk.json", analysis.nodules),

@@ -16,28 +16,27 @@ from typing import TYPE_CHECKING, Any
 
 import miliary
 from miliary.case_files import (
-    curve_columns,
     density_map,
     draw_nodules,
     images_of,
     rind_columns,
     write_dicom,
+    write_tables,
 )
 from miliary.config import config_dict, config_hash
 from miliary.errors import CaseFolderError
 from miliary.io.case_places import (
     PROVENANCE,
     REPORT,
-    SUMMARY,
     TOOL,
     is_case_folder,
     partial_name,
     swap_in,
 )
 from miliary.io.images import write_map, write_mask
-from miliary.io.tables import write_csv, write_json, write_markups
+from miliary.io.tables import write_csv, write_json
 from miliary.kernels.slabs import n_threads
-from miliary.report import THUMBNAIL, render_report, render_thumbnail
+from miliary.report import THUMBNAIL, VIEWER, render_report, render_thumbnail, render_viewer
 
 if TYPE_CHECKING:
     from miliary.analysis import Analysis
@@ -127,10 +126,7 @@ def _fill(
             # The longest of all, and mostly in numpy: beside the page, not after it.
             jobs.append(pool.submit(write_dicom, folder, analysis, labels, series))
         jobs += [pool.submit(_write_image, folder, *item, analysis) for item in images.items()]
-        write_json(folder / SUMMARY, analysis.to_dict())
-        write_csv(folder / "nodules.csv", analysis.nodules.columns())
-        write_csv(folder / "curves.csv", curve_columns(analysis.spatial.curves))
-        write_markups(folder / "nodules.mrk.json", analysis.nodules)
+        write_tables(folder, analysis)
         if (density := density_map(analysis)) is not None:
             write_map(folder / "density.nii.gz", *density)
         (folder / THUMBNAIL).write_bytes(render_thumbnail(analysis))
@@ -138,6 +134,8 @@ def _fill(
             write_csv(folder / "rinds.csv", rind_columns(analysis.anatomy))
         page = render_report(analysis, facts)
         (folder / REPORT).write_text(page, encoding="utf-8")
+        if analysis.config.report.viewer:
+            (folder / VIEWER).write_text(render_viewer(analysis), encoding="utf-8")
         for job in jobs:
             job.result()
     facts["seconds"] = {**facts["seconds"], "write": time.perf_counter() - started}

@@ -99,7 +99,7 @@ def load_options(args: argparse.Namespace) -> Config:
     Parameters
     ----------
     args : argparse.Namespace
-        With `config` and `overrides`, and with `allow` where the command reads scans.
+        With `config` and `overrides`, and with `allow` and `viewer` where the command has them.
 
     Returns
     -------
@@ -114,6 +114,8 @@ def load_options(args: argparse.Namespace) -> Config:
         if word not in ALLOWED:
             raise UsageError(f"--allow must be any of {', '.join(ALLOWED)}, got {word!r}")
     overrides = [f"read.allow={json.dumps(allowed)}"] if allowed else []
+    if getattr(args, "viewer", False):
+        overrides.append("report.viewer=true")
     return load_config(args.config, [*overrides, *args.overrides])
 
 

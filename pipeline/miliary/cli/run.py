@@ -104,6 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, text in (
         ("--all-series", "every usable series, not the best of each study"),
         ("--dicom", "write DICOM SEG and SR as well"),
+        ("--viewer", "write viewer.html as well: the scan in three planes; holds its images"),
         ("--resume", "keep results, and failures, of the same input and configuration"),
         ("--retry-failed", "as --resume, but try again what failed"),
         ("--parquet", "write cases.parquet as well; needs pyarrow"),
