@@ -130,6 +130,8 @@ def scan_patient(seed: int, folder: Path) -> None:
             "summary": found.to_dict(),
             "columns": {key: np.asarray(v).tolist() for key, v in found.nodules.columns().items()},
             "truth": {
+                "points_mm": phantom.nodules.points_mm.round(2).tolist(),
+                "diameter_mm": phantom.nodules.diameter_mm.round(3).tolist(),
                 "lung": phantom.nodules.lung.tolist(),
                 "zone": anatomy.at(anatomy.zone_labels, at).tolist(),
             },

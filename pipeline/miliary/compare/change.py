@@ -12,8 +12,9 @@ from miliary.anatomy import SIDES
 from miliary.compare.cautions import warn
 from miliary.compare.rates import Pair, compare_rates, corrected_densities, make_pair
 from miliary.compare.records import CaseRecord, LungRecord
-from miliary.compare.results import MORE, UNKNOWN, Change, Comparison, LungChange, RindChange
+from miliary.compare.results import Comparison
 from miliary.compare.rind import compare_rinds
+from miliary.compare.rows import MORE, UNKNOWN, Change, LungChange, RindChange
 from miliary.compare.sizes import diameter_change, usual_diameters
 from miliary.compare.words import lung_sentence
 from miliary.config.compare import CompareSettings

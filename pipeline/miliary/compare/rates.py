@@ -14,7 +14,7 @@ import numpy as np
 from miliary.anatomy import SIDES, ZONES
 from miliary.arrays import FloatArray
 from miliary.compare.records import CaseRecord, LungRecord
-from miliary.compare.results import FEWER, MORE, SAME, UNKNOWN, Change, Density, Rate
+from miliary.compare.rows import FEWER, MORE, SAME, UNKNOWN, Change, Density, Rate
 from miliary.compare.sizes import usual_diameters
 from miliary.config.compare import CompareSettings
 from miliary.findings import Sensitivity
