@@ -5,6 +5,8 @@
                                                       and goes on where it stopped
     benchmarks/serial.py case                         the case: three scans, from DICOM, told right
 
+`--keep` writes the tables to benchmarks/results/.
+
 Every phantom patient is scanned six times and gives five pairs: no change in another protocol
 (noise, kernel, breath), x 1.5 in another protocol, x 3, a lung newly involved, half as many. Seeds
 below 9106 were used in development; what counts are those from 9106 on. Results are kept in
@@ -17,14 +19,15 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import subprocess
-import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from _results import Results
+from _serial_case import run_case
 from _serial_simulated import ZONES, simulate_pair
+from _serial_tally import Tally
 
 import miliary
 from miliary.compare import CaseRecord, compare
@@ -42,6 +45,14 @@ TITLES = {
     "third": "x 3",
     "new": "a lung newly involved",
     "fewer": "half as many",
+}
+SAYS = {
+    "numbers": "Pairs of scans made of numbers alone, by code apart from the package's: nodules "
+    "found one by one, false ones among them, each scan calibrated by balls of its own.",
+    "phantoms": "Phantom patients scanned six times and detected, lungs of half a litre with 105 "
+    "to 160 nodules in the first scan; none of these patients was used for the settings.",
+    "case": "Three scans of one phantom from DICOM in one command: the left lung encased, its rind "
+    "thicker each time, the right one without nodules, then with 160, then with 420.",
 }
 _QUICK = {
     "simulations": 19,
@@ -130,6 +141,8 @@ def scan_patient(seed: int, folder: Path) -> None:
             "summary": found.to_dict(),
             "columns": {key: np.asarray(v).tolist() for key, v in found.nodules.columns().items()},
             "truth": {
+                "points_mm": phantom.nodules.points_mm.round(2).tolist(),
+                "diameter_mm": phantom.nodules.diameter_mm.round(3).tolist(),
                 "lung": phantom.nodules.lung.tolist(),
                 "zone": anatomy.at(anatomy.zone_labels, at).tolist(),
             },
@@ -140,10 +153,10 @@ def scan_patient(seed: int, folder: Path) -> None:
         print(f"{seed} {role}: {len(phantom.nodules)} nodules, {len(found.accepted)} found")
 
 
-def read_scan(path: Path) -> tuple[CaseRecord, dict[tuple[str, str], int]]:
+def read_scan(path: Path) -> tuple[CaseRecord, Counter[tuple[str, str]]]:
     """Read a detected scan, and its true numbers by lung and zone."""
     kept = json.loads(path.read_text())
-    truth = Counter()
+    truth: Counter[tuple[str, str]] = Counter()
     for lung, zone in zip(kept["truth"]["lung"], kept["truth"]["zone"], strict=True):
         truth.update([(lung, "all"), ("both", "all")])
         if zone:
@@ -151,53 +164,7 @@ def read_scan(path: Path) -> tuple[CaseRecord, dict[tuple[str, str], int]]:
     return make_record(kept["summary"], kept["columns"]), truth
 
 
-class Tally:
-    """What comparisons said, held against the truth."""
-
-    def __init__(self) -> None:
-        self.rows: dict[tuple[str, str], list[tuple[float, bool, str]]] = defaultdict(list)
-        self.more: dict[str, list[bool]] = defaultdict(list)
-
-    def add(self, kind: str, found, truths) -> None:
-        """Add a pair."""
-        more = False
-        for change in found.changes:
-            place = "both" if change.lung == "both" else "lung" if change.zone == "all" else "zone"
-            before, now = (truth[change.lung, change.zone] for truth in truths)
-            more |= place != "zone" and change.verdict == "more"
-            if change.count is None or not before or not now:
-                continue
-            truth, told = now / before, change.count
-            row = (np.log(told.ratio / truth), told.low <= truth <= told.high, change.verdict)
-            self.rows[kind, place].append(row)
-        self.more[kind].append(more)
-
-    def show(self) -> None:
-        """Print the table."""
-        print("kind | place | n | bias | SD of log ratio | covered | more | fewer")
-        kinds = list(dict.fromkeys(kind for kind, _ in self.rows))
-        for kind in [*kinds, "all"]:
-            for place in ("both", "lung", "zone"):
-                rows = [
-                    row
-                    for (k, p), found in self.rows.items()
-                    if p == place and kind in (k, "all")
-                    for row in found
-                ]
-                if not rows:
-                    continue
-                error, covered, verdict = zip(*rows, strict=True)
-                print(
-                    f"{kind} | {place} | {len(rows)} | {np.expm1(np.mean(error)):+.1%} | "
-                    f"{np.std(error):.3f} | {np.mean(covered):.1%} | "
-                    f"{np.mean(np.array(verdict) == 'more'):.1%} | "
-                    f"{np.mean(np.array(verdict) == 'fewer'):.1%}"
-                )
-        for kind, more in self.more.items():
-            print(f"{kind}: progression of either lung or both told in {np.mean(more):.1%}")
-
-
-def numbers(pairs: int) -> None:
+def numbers(pairs: int, results: Results) -> None:
     """Pairs made of numbers alone."""
     rng = np.random.default_rng(20261122)
     settings, tally = replace(CompareSettings(), draws=1000), Tally()
@@ -207,16 +174,20 @@ def numbers(pairs: int) -> None:
             cases, truths = simulate_pair(
                 n, ratio, rng, litres=float(rng.uniform(0.4, 2.0)), balls=400
             )
-            both = [
-                Counter(t) + Counter({("both", "all"): t["right", "all"] + t["left", "all"]})
-                for t in truths
-            ]
-            tally.add(title, compare(cases, settings), both)
-    print(f"{pairs} pairs each, 50 to 150 nodules a lung of 0.4 to 2 litres, zones {list(ZONES)}")
-    tally.show()
+            first, second = (_with_both(truth) for truth in truths)
+            tally.add(title, compare(cases, settings), (first, second))
+    tally.tell(
+        results,
+        f"Ratios told of {pairs} pairs each: 50 to 150 nodules a lung of 0.4 to 2 litres",
+        f"Zones are {', '.join(ZONES)}.",
+    )
 
 
-def phantoms(first: int, patients: int, folder: Path) -> None:
+def _with_both(truth: dict[tuple[str, str], int]) -> Counter[tuple[str, str]]:
+    return Counter(truth) + Counter({("both", "all"): truth["right", "all"] + truth["left", "all"]})
+
+
+def phantoms(first: int, patients: int, folder: Path, results: Results) -> None:
     """Phantoms, detected."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in range(first, first + patients):
@@ -224,7 +195,8 @@ def phantoms(first: int, patients: int, folder: Path) -> None:
     tally = Tally()
     for seed in range(max(first, MEASURED_FROM), first + patients):
         add_patient(tally, seed, folder)
-    tally.show()
+    if tally.rows:
+        tally.tell(results, f"Ratios told of {patients} patients, five pairs each")
 
 
 def add_patient(tally: Tally, seed: int, folder: Path) -> None:
@@ -234,56 +206,32 @@ def add_patient(tally: Tally, seed: int, folder: Path) -> None:
     }
     for role, title in TITLES.items():
         if role in scans and "base" in scans:
-            two = [scans["base"], scans[role]]
-            # The lung that the base shows involved was not in this scan.
-            two = two[::-1] if role == "new" else two
-            tally.add(title, compare([case for case, _ in two]), [truth for _, truth in two])
-
-
-def encased_case(folder: Path) -> None:
-    """The case: an encased left lung, the right one none, then random, then more."""
-    from miliary.cli.phantom import write_visits
-    from miliary.io.images import read_mask
-    from miliary.phantom import Tissue
-
-    base = PhantomSpec.of(
-        seed=9301, shape=(160, 150, 215), spacing_mm=(1.25, 1.1, 1.1), psf_fwhm_mm=(1.4, 1.2, 1.2),
-        pattern="random", diameter_mm=2.2, lungs="right", encased_lung="left",
-    )  # fmt: skip
-    visits = [
-        base.but(n_nodules=0, rind_mm=7.0, volume_loss=0.15),
-        base.but(n_nodules=150, rind_mm=10.0, volume_loss=0.25, noise_hu=35.0),
-        base.but(n_nodules=400, rind_mm=13.0, volume_loss=0.35, noise_hu=25.0, breath=0.95),
-    ]
-    if not (folder / "scans").exists():
-        write_visits(folder / "scans", visits)
-    scans = [folder / "scans" / f"visit-{k}" / "dicom" for k in (1, 2, 3)]
-    words = [sys.executable, "-m", "miliary", "compare", *map(str, scans), "--out"]
-    subprocess.run([*words, str(folder / "told")], check=True)
-    told = json.loads((folder / "told" / "comparison.json").read_text())
-    for number, case in enumerate(told["cases"]):
-        tissue, grid = read_mask(folder / "scans" / f"visit-{number + 1}" / "tissues.nii.gz")
-        true_ml = np.count_nonzero(tissue == Tissue.RIND) * grid.voxel_ml
-        left = case["lungs"].get("left") or {}
-        found = left.get("rind_ml")
-        print(f"scan {number + 1}: rind {true_ml:.0f} ml, told {found}")
+            # The lung that the base shows involved was not in the scan of a lung less.
+            before, now = ("new", "base") if role == "new" else ("base", role)
+            cases = scans[before][0], scans[now][0]
+            tally.add(title, compare(cases), (scans[before][1], scans[now][1]))
 
 
 def main() -> None:
     """Run a part."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["numbers", "phantoms", "case"])
+    parser.add_argument("part", choices=list(SAYS))
     parser.add_argument("--pairs", type=int, default=500)
-    parser.add_argument("--patients", type=int, default=12)
+    parser.add_argument("--patients", type=int, default=24)
     parser.add_argument("--first", type=int, default=MEASURED_FROM)
+    parser.add_argument("--case-seed", type=int, default=9301)
     parser.add_argument("--out", type=Path, default=BUILD)
+    parser.add_argument("--keep", action="store_true", help="write benchmarks/results/")
     args = parser.parse_args()
+    results = Results(f"serial-{args.part}", SAYS[args.part])
     if args.part == "numbers":
-        numbers(args.pairs)
+        numbers(args.pairs, results)
     elif args.part == "phantoms":
-        phantoms(args.first, args.patients, args.out / weights_version())
+        phantoms(args.first, args.patients, args.out / weights_version(), results)
     else:
-        encased_case(args.out / "case")
+        run_case(args.case_seed, args.out / f"case-{args.case_seed}", results)
+    if args.keep:
+        print(results.keep())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -43,6 +45,24 @@ def test_scans_that_miss_the_same_agree_better(rng):
         for numbers in (draw((90, 90), (0, 0), (0.6, 0.6), rng, doubts) for doubts in (NONE, alike))
     ]
     assert_allclose(spreads[1], spreads[0] * np.sqrt(0.2), rtol=0.05)
+
+
+def test_false_ones_at_the_same_places_cancel(rng):
+    spreads = [
+        (numbers[:, 1] - numbers[:, 0]).std()
+        for shared in (0.0, 0.75)
+        for numbers in [
+            draw((60, 60), (16, 16), (0.999, 0.999), rng, replace(NONE, false_shared=shared))
+        ]
+    ]
+    # Poisson: the difference of two counts of 16 is spread by sqrt(32), of which a quarter is left.
+    assert_allclose(spreads, [np.sqrt(32), np.sqrt(8)], rtol=0.05)
+
+
+def test_a_patient_with_more_false_ones_has_them_in_both_scans(rng):
+    doubts = replace(NONE, false_sd=0.5)
+    numbers = draw((300, 300), (100, 100), (0.999, 0.999), rng, doubts)
+    assert np.corrcoef(numbers.T)[0, 1] > 0.9
 
 
 def test_nothing_found_stays_finite(rng):

@@ -2,7 +2,8 @@
 
 from miliary.compare.change import compare
 from miliary.compare.records import CaseRecord, LungRecord, RindRecord
-from miliary.compare.results import Change, Comparison, LungChange, Rate
+from miliary.compare.results import Comparison
+from miliary.compare.rows import Change, LungChange, Rate
 
 __all__ = [
     "CaseRecord",

@@ -12,9 +12,10 @@ from miliary.anatomy import SIDES
 from miliary.compare.cautions import warn
 from miliary.compare.rates import Pair, compare_rates, corrected_densities, make_pair
 from miliary.compare.records import CaseRecord, LungRecord
-from miliary.compare.results import MORE, UNKNOWN, Change, Comparison, LungChange, RindChange
+from miliary.compare.results import Comparison
 from miliary.compare.rind import compare_rinds
-from miliary.compare.sizes import diameter_change, usual_diameters
+from miliary.compare.rows import MORE, UNKNOWN, Change, LungChange, RindChange
+from miliary.compare.sizes import diameter_change, sensitivity_of, usual_sizes
 from miliary.compare.words import lung_sentence
 from miliary.config.compare import CompareSettings
 from miliary.errors import UsageError
@@ -65,7 +66,7 @@ def compare(cases: Sequence[CaseRecord], settings: CompareSettings | None = None
     return Comparison(
         cases=tuple(cases),
         sensitivity=tuple(
-            case.sensitivity_at(usual_diameters((case, case), settings)[0]) for case in cases
+            sensitivity_of(case, usual_sizes((case, case), settings)[0]) for case in cases
         ),
         changes=tuple(changes),
         lungs=tuple(lungs),

@@ -6,7 +6,7 @@ import numpy as np
 
 from miliary.arrays import FloatArray
 from miliary.compare.records import LungRecord
-from miliary.compare.results import Alignment, Match
+from miliary.compare.rows import Alignment, Match
 from miliary.config.compare import CompareSettings
 from miliary.kernels.matching import match_points
 

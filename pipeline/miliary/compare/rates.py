@@ -14,8 +14,8 @@ import numpy as np
 from miliary.anatomy import SIDES, ZONES
 from miliary.arrays import FloatArray
 from miliary.compare.records import CaseRecord, LungRecord
-from miliary.compare.results import FEWER, MORE, SAME, UNKNOWN, Change, Density, Rate
-from miliary.compare.sizes import usual_diameters
+from miliary.compare.rows import FEWER, MORE, SAME, UNKNOWN, Change, Density, Rate
+from miliary.compare.sizes import sensitivity_of, usual_sizes
 from miliary.config.compare import CompareSettings
 from miliary.findings import Sensitivity
 from miliary.kernels.rates import rate_ratio
@@ -60,7 +60,7 @@ class Pair:
     cases : tuple of two CaseRecord
         The scans.
     sensitivity : tuple of two Sensitivity, or None
-        Each at the usual diameter of the nodules; None where unusable.
+        Each for the nodules that are there; None where unusable.
     """
 
     earlier: int
@@ -89,8 +89,8 @@ def make_pair(
         Of the scans.
     """
     first, second = (
-        case.sensitivity_at(diameter)
-        for case, diameter in zip(cases, usual_diameters(cases, settings), strict=True)
+        sensitivity_of(case, sizes)
+        for case, sizes in zip(cases, usual_sizes(cases, settings), strict=True)
     )
     if first is None or second is None:
         return Pair(earlier, later, cases, None)

@@ -51,7 +51,7 @@ class LungRecord:
     volume_ml, evaluable_ml : float
         Aerated lung, and the part of it in which nodules can be seen.
     diameter_mm : (N,) float
-        Of the nodules that the operating point accepts.
+        Of the nodules that the operating point accepts, the bias measured in the scan taken out.
     zone : (N,) str
         Zone of each: `upper`, `middle`, `lower`.
     zones_ml : tuple of (zone, ml)
@@ -130,12 +130,8 @@ class CaseRecord:
         Those found, right first.
     sensitivity : tuple of Sensitivity
         Of the whole lungs, diameters increasing; empty when not calibrated.
-    size_bias_mm : tuple of (diameter_mm, value)
-        Median error of the measured diameters.
     median_mm : float or None
         Median diameter of the nodules of the lungs involved.
-    n_sized : int
-        Their number.
     pattern, flag : str
         As in `summary.json`.
     extent : str or None
@@ -165,9 +161,7 @@ class CaseRecord:
     name: str
     lungs: tuple[LungRecord, ...]
     sensitivity: tuple[Sensitivity, ...] = ()
-    size_bias_mm: tuple[tuple[float, float], ...] = ()
     median_mm: float | None = None
-    n_sized: int = 0
     pattern: str = "indeterminate"
     flag: str = "indeterminate"
     extent: str | None = None
@@ -212,42 +206,3 @@ class CaseRecord:
             The lung.
         """
         return next((x for x in self.lungs if x.side == side), None)
-
-    def sensitivity_at(self, diameter_mm: float) -> Sensitivity | None:
-        """Read the sensitivity for a diameter, between those that were reported.
-
-        Parameters
-        ----------
-        diameter_mm : float
-            Diameter.
-
-        Returns
-        -------
-        Sensitivity or None
-            None when the scan was not calibrated.
-        """
-        if not self.sensitivity:
-            return None
-        at = [row.diameter_mm for row in self.sensitivity]
-        value, low, high = (
-            float(np.interp(diameter_mm, at, [getattr(row, name) for row in self.sensitivity]))
-            for name in ("value", "low", "high")
-        )
-        return Sensitivity("all", diameter_mm, value, low, high)
-
-    def bias_at(self, diameter_mm: float) -> float:
-        """Read the bias of measured diameters.
-
-        Parameters
-        ----------
-        diameter_mm : float
-            Diameter.
-
-        Returns
-        -------
-        float
-            In mm; 0 where it is not known.
-        """
-        if not self.size_bias_mm:
-            return 0.0
-        return float(np.interp(diameter_mm, *np.transpose(self.size_bias_mm)))

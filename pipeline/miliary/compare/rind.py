@@ -6,7 +6,7 @@ import numpy as np
 
 from miliary.anatomy import SIDES
 from miliary.compare.records import CaseRecord, LungRecord
-from miliary.compare.results import (
+from miliary.compare.rows import (
     NEW_RIND,
     SAME,
     THICKER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from miliary.compare.cautions import beyond
 from miliary.compare.records import CaseRecord
-from miliary.compare.results import SAME, UNKNOWN, Change, LungChange, Rate
+from miliary.compare.rows import SAME, UNKNOWN, Change, LungChange, Rate
 from miliary.config.compare import CompareSettings
 from miliary.findings import Sensitivity
 

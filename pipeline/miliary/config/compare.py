@@ -31,13 +31,13 @@ class CompareSettings:
         source="measured by benchmarks/serial.py in lungs without nodules, development seeds",
     )
     false_sd: float = setting(
-        0.5,
-        "standard deviation of the logarithm of that rate from scan to scan",
+        0.4,
+        "standard deviation of the logarithm of that rate from patient to patient",
         source="as false_per_l",
     )
     false_shared: float = setting(
-        0.5,
-        "part of its variance that scans of one patient have in common",
+        0.42,
+        "part of them that are the same things in two scans of one patient",
         source="as false_per_l: false positives are mostly branchings of the same vessels",
     )
     found_shared: float = setting(
@@ -46,7 +46,7 @@ class CompareSettings:
         source="as false_per_l, on nodules that stayed: a nodule beside a vessel stays there",
     )
     shift: float = setting(
-        0.35,
+        0.3,
         "by how much the log odds of finding a nodule are higher than those of a ball put in",
         source="as false_per_l, where balls are found somewhat less often than nodules of their "
         "size; the same in two scans, so that only a difference of sensitivity lets it through",
@@ -55,7 +55,7 @@ class CompareSettings:
         0.1, "standard deviation of that shift, the same in both scans", source="as false_per_l"
     )
     model_sd: float = setting(
-        0.05, "the same of each scan by itself, beyond its own error", source="as false_per_l"
+        0.1, "the same of each scan by itself, beyond its own error", source="as false_per_l"
     )
     min_sensitivity: float = setting(
         0.1,
@@ -66,6 +66,11 @@ class CompareSettings:
         20,
         "fewest nodules whose median diameter is used",
         source="the error of a median of 20 covers 94 % in tests/kernels/test_rates.py",
+    )
+    stray_sizes: float = setting(
+        0.05,
+        "part of what is found whose sizes say nothing: false positives, misfits",
+        source="as false_per_l: 12 in a litre among 200 or more nodules",
     )
     usual_diameter_mm: float = setting(
         2.0,

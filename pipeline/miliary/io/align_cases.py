@@ -12,7 +12,8 @@ import numpy as np
 from miliary.anatomy import SIDES
 from miliary.arrays import AnyArray
 from miliary.compare.matching import match_nodules
-from miliary.compare.results import Alignment, Comparison, Match
+from miliary.compare.results import Comparison
+from miliary.compare.rows import Alignment, Match
 from miliary.config.compare import CompareSettings
 from miliary.geometry import Geometry
 from miliary.io.align import Aligned, LungMasks, align_lungs

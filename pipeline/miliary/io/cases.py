@@ -145,14 +145,11 @@ def make_record(
     spacing = scan.get("spacing_mm")
     limits = {item["name"]: item.get("limit") for item in miliary_.get("criteria", [])}
     rows = [Sensitivity(**row) for row in detection["sensitivity"] if row["region"] == "all"]
-    bias = detection.get("size_bias_mm") or []
     return CaseRecord(
         name=str(summary["case"]),
         lungs=lungs,
         sensitivity=tuple(sorted(rows, key=lambda row: row.diameter_mm)),
-        size_bias_mm=tuple((row["diameter_mm"], row["value"]) for row in bias),
         median_mm=summary["size"]["median_mm"],
-        n_sized=int(summary["size"]["n"]),
         pattern=summary["pattern"]["label"],
         flag=miliary_["flag"],
         extent=miliary_.get("extent"),

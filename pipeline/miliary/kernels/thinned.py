@@ -19,9 +19,9 @@ class Doubts:
     Parameters
     ----------
     false_sd : float
-        Standard deviation of the logarithm of the rate of false ones.
+        Standard deviation of the logarithm of the rate of false ones, the same in both scans.
     false_shared : float
-        Part of its variance that two scans of one patient have in common, 0 to 1.
+        Part of the false ones that are the same things in both scans, 0 to 1.
     found_shared : float
         Correlation between finding a thing in one scan and finding it in the other.
     shift, shift_sd : float
@@ -51,9 +51,10 @@ def draw_numbers(
 ) -> FloatArray:
     """Draw how many there really were in two scans, given how many were counted.
 
-    False ones are Poisson about their expectation. Of the others each was found with the scan's
-    sensitivity: the number missed has the mean and variance of a negative binomial. The smaller
-    number is taken to be among the larger one, so what was missed in both scans cancels in part.
+    False ones are Poisson about their expectation, some of them the same in both scans. Of the
+    others each was found with the scan's sensitivity: the number missed has the mean and variance
+    of a negative binomial. The smaller number is taken to be among the larger one, so what was
+    missed in both scans cancels in part.
 
     Parameters
     ----------
@@ -74,10 +75,10 @@ def draw_numbers(
         Numbers, above 0: half of one stands in for none.
     """
     places = len(n)
-    common, own = rng.standard_normal((draws, 1, 1)), rng.standard_normal((draws, 1, 2))
-    part = np.sqrt(doubts.false_shared), np.sqrt(1 - doubts.false_shared)
-    rate = np.exp(doubts.false_sd * (part[0] * common + part[1] * own) - doubts.false_sd**2 / 2)
-    true = n - np.minimum(rng.poisson(false * rate), n)
+    rate = np.exp(doubts.false_sd * rng.standard_normal((draws, 1, 1)) - doubts.false_sd**2 / 2)
+    same = doubts.false_shared * false.min(axis=1, keepdims=True)
+    mistaken = rng.poisson(same * rate) + rng.poisson((false - same) * rate)
+    true = n - np.minimum(mistaken, n)
     sd = np.hypot(logit_sd, doubts.model_sd)
     shift = doubts.shift + doubts.shift_sd * rng.standard_normal((draws, 1, 1))
     odds = np.exp(logit + shift + sd * rng.standard_normal((draws, 1, 2)))

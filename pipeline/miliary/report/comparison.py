@@ -10,7 +10,8 @@ import numpy as np
 from miliary import __version__
 from miliary.anatomy import SIDES
 from miliary.arrays import FloatArray, IntArray
-from miliary.compare.results import Change, Comparison
+from miliary.compare.results import Comparison
+from miliary.compare.rows import Change
 from miliary.compare.view import ScanView
 from miliary.config.report import ReportSettings
 from miliary.report import courses, slabs

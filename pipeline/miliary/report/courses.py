@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from miliary.anatomy import SIDES
-from miliary.compare.results import Comparison, RindMeasure
+from miliary.compare.results import Comparison
+from miliary.compare.rows import RindMeasure
 from miliary.report.panels import BLUE, GREY, INK, VERMILION
 
 _INCH, _DPI = (3.6, 2.6), 170
