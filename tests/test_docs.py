@@ -59,7 +59,9 @@ def page_text(path):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_a_command_is_named_and_explained(command):
-    (section,) = re.findall(rf"^## `miliary {command}`$(.*?)(?=^## |\Z)", commands.page(), re.M | re.S)
+    (section,) = re.findall(
+        rf"^## `miliary {command}`$(.*?)(?=^## |\Z)", commands.page(), re.M | re.S
+    )
     for action in commands.options(commands.parsers()[command]):
         name = action.option_strings[0] if action.option_strings else action.metavar
         assert action.help, f"{command} {name} has no help"
@@ -145,7 +147,7 @@ def test_every_page_is_in_the_contents():
 def test_results_of_benchmarks_become_tables_with_their_command(tmp_path, monkeypatch):
     result = {
         "name": "spatial-type-i", "says": "How often.",
-        "made": {"command": "scripts/bench spatial type-i", "commit": "abc1234", "day": "2026-11-22",
+        "made": {"command": "scripts/bench spatial type-i", "commit": "abc1234", "day": "today",
                  "cores": 2, "python": "3.11.7", "versions": {"numpy": "2.3"}},
         "tables": [{"title": "Level", "heads": ["test", "rate"], "rows": [["L|G", "5 %"]],
                     "note": "2,000 patterns."}],

@@ -13,7 +13,10 @@ FOLDER = Path(__file__).parents[1] / "docs" / "examples"
 
 #: What each prints and writes.
 PROMISED = {
-    "01_one_scan": ("miliary: present; pattern: random", ["01_one_scan.png", "one-scan/report.html"]),
+    "01_one_scan": (
+        "miliary: present; pattern: random",
+        ["01_one_scan.png", "one-scan/report.html"],
+    ),
     "02_patterns": ("random: ", ["02_patterns.png"]),
     "03_points": ("in pairs: p 0.005, crowded True", ["03_points.png"]),
     "04_batch": ("exit status 0", ["batch/cases.csv", "batch/index.html"]),

@@ -1,7 +1,7 @@
 """One scan, from DICOM to a verdict.
 
-Reads the sample scan of the repository (or a folder of yours), analyses it, prints the verdict with its
-criteria, compares the nodules with the known ones, and draws how they lie.
+Reads the sample scan of the repository, analyses it, prints the verdict
+with its criteria, compares the nodules with the known ones, and draws how they lie.
 """
 
 # %% Read the scan: headers first, then the best series of the study

@@ -1,7 +1,8 @@
 """Patterns beside each other, on phantoms.
 
-Makes a small chest three times, with nodules at random, centrilobular and perilymphatic, and describes
-how the *true* nodules lie in the true lungs: what the statistics can tell when nothing is missed.
+Makes a small chest three times, with nodules at random, centrilobular and perilymphatic, and
+describes how the *true* nodules lie in the true lungs: what the statistics can tell when nothing
+is missed.
 """
 
 # %% Make and describe

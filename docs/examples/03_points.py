@@ -1,7 +1,7 @@
 """Points and a mask of your own.
 
-No scan and no lung: any points in any mask. Here a ball with points that come in pairs, beside points
-that are random, and a plane that some of them keep to.
+No scan and no lung: any points in any mask. Here a ball with points that come in pairs, beside
+points that are random, and a plane that some of them keep to.
 """
 
 # %% A mask of voxels of 3 x 2 x 2 mm, and two sets of points in it
@@ -15,7 +15,7 @@ import miliary
 from miliary.config.spatial import SpatialSettings
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 OUT = Path(sys.argv[1] if len(sys.argv) > 1 else "build/examples")
 SPACING_MM = np.array([3.0, 2.0, 2.0])

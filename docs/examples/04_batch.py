@@ -1,7 +1,7 @@
 """A batch, and its tables.
 
-Makes two small patients as DICOM, one with nodules and one without, runs `miliary run` over both, and
-reads the tables without any library; pandas would do as well.
+Makes two small patients as DICOM, one with nodules and one without, runs `miliary run` over both,
+and reads the tables without any library; pandas would do as well.
 """
 
 # %% Two patients below one folder

@@ -17,8 +17,8 @@ Arrays are `[z, y, x]` (z to the head, y to the back, x to the patient's left); 
 
 _STEPS = """# What the steps give each other
 
-Frozen dataclasses travel between the steps: what `miliary.analyze` and each step give. Failures that a
-user can cause are in `miliary.errors`, [every code](codes.md) in `miliary.codes`.
+Frozen dataclasses travel between the steps: what `miliary.analyze` and each step give. Failures
+that a user can cause are in `miliary.errors`, [every code](codes.md) in `miliary.codes`.
 """
 
 _KERNELS = """# Numerical kernels

@@ -11,15 +11,18 @@ A code stands in `cases.csv`, in `series.csv`, in what `miliary series` prints, 
 `MiliaryError` in Python. Beside it stands a sentence about the very case: what must hold, what was
 got instead, with file names and millimetres.
 
-The exit status of a command is 0 when every case is done, 1 for wrong usage or configuration, 2 when
-some cases failed and the others are valid, 3 when all failed, and 130 when it was interrupted. A scan
-without any nodule is done, not failed.
+The exit status of a command is 0 when every case is done, 1 for wrong usage or configuration, 2
+when some cases failed and the others are valid, 3 when all failed, and 130 when it was
+interrupted. A scan without any nodule is done, not failed.
 """
 
 _KINDS = {
     "E_": ("## Failures and refusals", "The case, or the series, has no result."),
     "SKIP_": ("## What is no chest CT", "Listed in `series.csv`, and left out without a failure."),
-    "W_": ("## Done, with a reservation", "The case has its result; some of these make it `degraded`."),
+    "W_": (
+        "## Done, with a reservation",
+        "The case has its result; some of these make it `degraded`.",
+    ),
 }
 
 

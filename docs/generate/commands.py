@@ -10,11 +10,12 @@ from miliary.cli.main import make_parser
 
 _HEAD = """# Every command
 
-Made of the parser: `miliary COMMAND --help` prints the same. Data and paths go to standard output, log
-and progress to standard error. What the exit status means stands with [the codes](codes.md).
+Made of the parser: `miliary COMMAND --help` prints the same. Data and paths go to standard
+output, log and progress to standard error. What the exit status means stands with [the
+codes](codes.md).
 
-INPUT is a folder (any depth, many patients, no file endings needed), DICOM files, a DICOMDIR tree, a
-zip, or a NIfTI, NRRD or MHA volume.
+INPUT is a folder (any depth, many patients, no file endings needed), DICOM files, a DICOMDIR
+tree, a zip, or a NIfTI, NRRD or MHA volume.
 """
 
 

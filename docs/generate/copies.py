@@ -45,9 +45,11 @@ def _linked(found: re.Match[str], source: Path) -> str:
 
 
 def _from_reference(path: Path) -> str:
-    return Path("..", *path.relative_to(ROOT / "docs").parts).as_posix() if path.is_relative_to(
-        ROOT / "docs"
-    ) else Path("../..", *path.relative_to(ROOT).parts).as_posix()
+    return (
+        Path("..", *path.relative_to(ROOT / "docs").parts).as_posix()
+        if path.is_relative_to(ROOT / "docs")
+        else Path("../..", *path.relative_to(ROOT).parts).as_posix()
+    )
 
 
 PAGES: dict[str, Callable[[], str]] = {

@@ -11,8 +11,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "examples"
 
 _HEAD = """# Examples
 
-Each is a script of `docs/examples/` that the tests run as it stands. An editor that knows `# %%` cells
-opens them as notebooks (VS Code, Spyder, PyCharm; Jupyter with jupytext).
+Each is a script of `docs/examples/` that the tests run as it stands. An editor that knows `# %%`
+cells opens them as notebooks (VS Code, Spyder, PyCharm; Jupyter with jupytext).
 """
 
 

@@ -15,9 +15,10 @@ NUMBERS = Path(__file__).resolve().parents[1] / "numbers.md"
 
 _TABLES_HEAD = """# Every column
 
-Made of the descriptions that come with the package (CSV on the Web): `miliary.schemas.load_schema` gives
-them as `"case"`, `"cohort"` and `"comparison"`. Tables are UTF-8, with a comma, a full stop and one line
-of heads; a cell that cannot be known is empty. *How* leads to formula and source.
+Made of the descriptions that come with the package (CSV on the Web):
+`miliary.schemas.load_schema` gives them as `"case"`, `"cohort"` and `"comparison"`. Tables are
+UTF-8, with a comma, a full stop and one line of heads; a cell that cannot be known is empty.
+*How* leads to formula and source.
 """
 
 _SUMMARY_HEAD = """# Every key of `summary.json`

@@ -25,9 +25,9 @@ numerous_per_l = 60.0
 ```
 
 An unknown key is refused, and the nearest known one is named. In Python:
-`miliary.load_config("mine.toml")`, given to `miliary.analyze(volume, config)`. The configuration of a
-run stands in `provenance.json` of each case, with its hash; the section `run` is not part of the hash,
-as it changes no result.
+`miliary.load_config("mine.toml")`, given to `miliary.analyze(volume, config)`. The configuration
+of a run stands in `provenance.json` of each case, with its hash; the section `run` is not part of
+the hash, as it changes no result.
 """
 
 _PHANTOM = """# Wishes of a phantom

@@ -12,13 +12,14 @@ RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 
 _HEAD = """# What was measured
 
-Made of `benchmarks/results/*.json`, which the benchmarks write with `--keep`: each table stands with
-the command and the commit that made it, so that anyone can make it again. Real scans are not part of
-the repository; where a benchmark needs them, its page in [how it is measured](benchmarks.md) says so.
+Made of `benchmarks/results/*.json`, which the benchmarks write with `--keep`: each table stands
+with the command and the commit that made it, so that anyone can make it again. Real scans are not
+part of the repository; where a benchmark needs them, its page in [how it is
+measured](benchmarks.md) says so.
 
-**None of these is a clinical accuracy.** They come from phantoms, from nodules put into real scans, and
-from numbers made by a model; no scan of a patient with miliary disease and a reference standard was at
-hand. [What it cannot do](../limits.md) tells what follows.
+**None of these is a clinical accuracy.** They come from phantoms, from nodules put into real
+scans, and from numbers made by a model; no scan of a patient with miliary disease and a reference
+standard was at hand. [What it cannot do](../limits.md) tells what follows.
 """
 
 _NONE = "No benchmark has kept its results yet: run one with `scripts/bench NAME --keep`.\n"
