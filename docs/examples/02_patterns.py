@@ -31,11 +31,12 @@ for pattern in ("random", "centrilobular", "perilymphatic"):
         case=pattern,
     )
 
-# %% What sets them apart: the share near the pleura, and whether they crowd
+# %% What sets them apart: the shares near pleura, fissures and vessels, and whether they crowd
 for name, result in described.items():
-    share = result.spatial.share("pleura", 5.0)
+    near = {place: result.spatial.share(place, 2.5) for place in ("pleura", "fissure", "vessel")}
+    told = ", ".join(f"{place} {share.ratio:.2f}" for place, share in near.items())
     print(
-        f"{name}: {share.ratio:.2f} of what is expected near the pleura, "
+        f"{name}: of what is expected within 2.5 mm of {told}; "
         f"crowded: {result.spatial.clustered}, p of randomness {result.spatial.csr_p:.3f}"
     )
 
