@@ -155,8 +155,15 @@ def test_results_of_benchmarks_become_tables_with_their_command(tmp_path, monkey
     (tmp_path / "spatial-type-i.json").write_text(json.dumps(result))
     monkeypatch.setattr(validation, "RESULTS", tmp_path)
     text = validation.page()
-    for part in ("## Spatial type i", "| L\\|G | 5 % |", "`scripts/bench spatial type-i`",
-                 "`abc1234`", "2,000 patterns."):  # fmt: skip
+    parts = (
+        "## Statistics of place",
+        "### Spatial type i",
+        "| L\\|G | 5 % |",
+        "`scripts/bench spatial type-i`",
+        "`abc1234`",
+        "2,000 patterns.",
+    )
+    for part in parts:
         assert part in text
 
 
@@ -235,6 +242,16 @@ def test_settings_that_documents_name_exist():
             # `size.cv` and the like are keys of summary.json; a section has its own name.
             if section in sections - {"pattern", "lungs", "fissures"} and key not in ("md", "html"):
                 assert f"{section}.{key}" in known, f"{path.name}: {section}.{key}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks" / "results").glob("*.json")))
+def test_a_kept_result_says_how_it_was_made_and_has_a_subject(path):
+    result = json.loads(path.read_text("utf-8"))
+    assert result["name"] == path.stem
+    assert result["made"]["command"].startswith("scripts/bench ")
+    assert validation.subject_of(path.stem) in validation.SUBJECTS
+    for one in result["tables"]:
+        assert all(len(row) == len(one["heads"]) for row in one["rows"])
 
 
 def test_a_copied_document_leads_to_pages():

@@ -22,17 +22,53 @@ scans, and from numbers made by a model; no scan of a patient with miliary disea
 standard was at hand. [What it cannot do](../limits.md) tells what follows.
 """
 
-_NONE = "No benchmark has kept its results yet: run one with `scripts/bench NAME --keep`.\n"
+#: Heading to the beginnings of the names of results that belong there: names of benchmarks.
+SUBJECTS = {
+    "Anatomy: lungs, vessels, airways, fissures": ("anatomy", "fissures", "phantom_anatomy"),
+    "Detection, size and calibration": ("detection", "inserted", "operating_points", "sizes"),
+    "Statistics of place": ("spatial",),
+    "Pattern and flag": ("verdict", "pattern"),
+    "Serial change": ("serial",),
+    "Reading and hostile input": ("readers", "mutations"),
+    "Many scans, and speed": ("cohort", "outputs", "speed"),
+}
+_OTHER = "Other"
 
 
 def page() -> str:
     """Give the page."""
     kept = [json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("*.json"))]
-    return "\n".join([_HEAD, *map(_section, kept)]) if kept else f"{_HEAD}\n{_NONE}"
+    parts = [_HEAD]
+    for heading in (*SUBJECTS, _OTHER):
+        mine = [result for result in kept if subject_of(result["name"]) == heading]
+        if mine:
+            parts += [f"## {heading}", "", *map(_section, mine)]
+        elif heading != _OTHER:
+            parts += [f"## {heading}", "", _missing(SUBJECTS[heading])]
+    return "\n".join(parts)
+
+
+def subject_of(name: str) -> str:
+    """Give the heading under which a result stands."""
+    for heading, beginnings in SUBJECTS.items():
+        if name.replace("-", "_").startswith(tuple(word.replace("-", "_") for word in beginnings)):
+            return heading
+    return _OTHER
+
+
+def _missing(benchmarks: tuple[str, ...]) -> str:
+    """Say where figures are of which no table is kept."""
+    there = [name for name in benchmarks if (RESULTS.parent / f"{name}.py").exists()]
+    lines = ", ".join(code(f"scripts/bench {name}") for name in there)
+    made_by = f"No table is kept here; {lines} makes them. " if there else "No table is kept here. "
+    return (
+        f"{made_by}The last figures stand in [the architecture](architecture.md) and in [how it is "
+        "measured](benchmarks.md).\n"
+    )
 
 
 def _section(result: dict[str, Any]) -> str:
-    parts = [f"## {_title(result['name'])}", "", result["says"], ""]
+    parts = [f"### {_title(result['name'])}", "", result["says"], ""]
     for one in result["tables"]:
         parts += [f"**{one['title']}**", ""] if one["title"] else []
         rows = [[str(value) for value in row] for row in one["rows"]]
