@@ -38,13 +38,14 @@ pip_install() {
     fi
 }
 
-# `ensure_environment EXTRA`, EXTRA one of run, test, dev, each holding the one before. A stamp
-# tells what is installed, so that a second run starts at once; another pyproject.toml or another
-# place of the repository asks for another stamp.
+# `ensure_environment EXTRA`, EXTRA one of run, test, dev, each holding the one before, or docs, which
+# dev holds too. A stamp tells what is installed, so that a second run starts at once; another
+# pyproject.toml or another place of the repository asks for another stamp.
 ensure_environment() {
     local extra="$1" enough hash installed
     case "$extra" in
-        run) enough="run test dev" ;;
+        run) enough="run test docs dev" ;;
+        docs) enough="docs dev" ;;
         test) enough="test dev" ;;
         *) enough="dev" ;;
     esac

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -24,8 +25,10 @@ from miliary.nodules import NODULE_COLUMNS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pipeline" / "miliary"
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CLUSTER.md", "CONTRIBUTING.md")
-FOLDERS = ("benchmarks", "configs", "pipeline", "sample_data", "scripts", "tests")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md")
+FOLDERS = ("benchmarks", "configs", "docs", "pipeline", "sample_data", "scripts", "tests")
+#: What tools look for at the top.
+FOR_TOOLS = ("CITATION.cff", "Containerfile", "LICENSE", "pyproject.toml")
 CONTRACT_COMMANDS = {"run", "series", "compare", "phantom", "score", "config", "demo"}
 #: Steps on plain arrays, and the two lines of the whole way.
 API = {
@@ -36,6 +39,7 @@ API = {
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 #: Needed without being imported: the codec is found by pydicom.
 PLUGINS = {"pyjpegls"}
+DIST_INFO = f"miliary-{miliary.__version__}.dist-info"
 
 
 def read(name: str) -> str:
@@ -75,9 +79,10 @@ def test_the_public_names_of_the_contract_are_there():
     assert all(callable(getattr(miliary, name)) for name in API)
 
 
-def test_every_public_name_is_in_the_readme():
-    missing = {name for name in miliary.__all__ if not re.search(rf"\b{name}\b", read("README.md"))}
-    assert not missing
+def test_every_public_name_is_told_how_to_use():
+    told = read("docs/python.md") + read("docs/serial.md") + read("docs/spatial.md")
+    names = {name for name in miliary.__all__ if not name.startswith("_")}
+    assert {name for name in names if not re.search(rf"\b{name}\b", told)} == set()
 
 
 def test_the_example_of_the_readme_uses_names_that_exist():
@@ -101,11 +106,6 @@ def test_nodule_columns_are_frozen():
         "nodule", "x_mm", "y_mm", "z_mm", "diameter_mm", "diameter_se_mm", "contrast_hu", "score",
         "lung", "lobe", "zone", "pleura_mm", "fissure_mm", "vessel_mm", "micronodule",
     )  # fmt: skip
-
-
-def test_every_nodule_column_is_in_the_readme():
-    missing = {name for name in NODULE_COLUMNS if f"`{name}`" not in read("README.md")}
-    assert not missing
 
 
 def test_every_module_is_in_the_architecture():
@@ -137,17 +137,18 @@ def test_the_top_level_holds_the_house_and_nothing_else():
         pytest.skip("needs a git checkout")
     tracked = {line.split("/")[0] for line in listing.stdout.splitlines()}
     visible = {name for name in tracked if not name.startswith(".")}
-    assert visible <= {*DOCUMENTS, *FOLDERS, "LICENSE", "pyproject.toml"}
-    assert all((ROOT / name).exists() for name in (*DOCUMENTS, *FOLDERS, "LICENSE"))
+    assert visible <= {*DOCUMENTS, *FOLDERS, *FOR_TOOLS}
+    assert all((ROOT / name).exists() for name in (*DOCUMENTS, *FOLDERS, *FOR_TOOLS))
 
 
-@pytest.mark.parametrize("name", ["demo", "test", "check", "bench", "../.ci/run"])
+@pytest.mark.parametrize("name", ["demo", "test", "check", "bench", "docs", "../.ci/run"])
 def test_the_house_scripts_can_be_run(name):
     assert os.access(ROOT / "scripts" / name, os.X_OK)
 
 
 def test_the_version_is_told_once_everywhere():
     assert miliary.__version__ == PROJECT["version"]
+    assert f"\nversion: {miliary.__version__}\n" in read("CITATION.cff")
     assert re.search(rf"^## {re.escape(miliary.__version__)}\b", read("CHANGELOG.md"), re.MULTILINE)
 
 
@@ -159,11 +160,29 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     )  # fmt: skip
     (wheel,) = tmp_path.glob("*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())
-    assert {name.split("/")[0] for name in held} == {
-        "miliary", f"miliary-{miliary.__version__}.dist-info",
-    }  # fmt: skip
+    assert {name.split("/")[0] for name in held} == {"miliary", DIST_INFO}
     # Not only code: templates of the report, the weights of the detector, the marker of typing.
-    assert {p.relative_to(PACKAGE.parent).as_posix() for p in package_files()} <= held
+    packaged = {p.relative_to(PACKAGE.parent).as_posix() for p in package_files()}
+    assert packaged == {name for name in held if not name.startswith(f"{DIST_INFO}/")}
+    assert {"miliary/py.typed", "miliary/weights/detector.npz"} <= packaged
+    licences = {Path(name).name for name in held if name.startswith(f"{DIST_INFO}/licenses/")}
+    assert licences == {"LICENSE", "fissure_prior.LICENSE.txt"}
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs a git checkout")
+def test_the_source_distribution_holds_what_it_takes_to_build(tmp_path):
+    pytest.importorskip("hatchling")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)],
+        cwd=ROOT, check=True, capture_output=True,
+    )  # fmt: skip
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as file:
+        held = {name.partition("/")[2] for name in file.getnames()}
+    needed = {p.relative_to(ROOT).as_posix() for p in package_files()}
+    assert {*needed, "pyproject.toml", "LICENSE", "README.md", "CITATION.cff"} <= held
+    # Scans and their masks stay in the repository, made pages anywhere else.
+    assert not {name for name in held if name.startswith(("sample_data", "docs/reference"))}
 
 
 def package_files() -> list[Path]:
@@ -228,3 +247,18 @@ def test_every_module_can_be_imported():
     for found in pkgutil.walk_packages(miliary.__path__, "miliary."):
         if not found.name.endswith("__main__"):
             importlib.import_module(found.name)
+
+
+def test_the_container_installs_the_package_and_runs_it_without_rights():
+    lines = read("Containerfile").splitlines()
+    words = {line.split()[0]: line for line in lines if line and line[0].isupper()}
+    assert words["ENTRYPOINT"] == 'ENTRYPOINT ["miliary"]'
+    assert words["USER"].split()[1] not in ("0", "root")
+    assert lines.index(words["USER"]) < lines.index(words["ENTRYPOINT"])
+    copied = [
+        line.split()[1:-1] for line in lines if line.startswith("COPY") and "--from" not in line
+    ]
+    kept = {line[1:] for line in read(".dockerignore").splitlines() if line.startswith("!")}
+    # What is copied must not be ignored, and must be there.
+    assert {name.removeprefix("./") for names in copied for name in names} <= kept
+    assert all((ROOT / name).exists() for name in kept)

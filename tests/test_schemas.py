@@ -12,6 +12,7 @@ import oracles_schema
 from miliary.analysis import SUMMARY_SCHEMA
 from miliary.case_files import CURVE_COLUMNS
 from miliary.cohort.rows import CASE_COLUMNS
+from miliary.compare.results import CHANGE_COLUMNS
 from miliary.config import Config
 from miliary.config.reading import ReadSettings
 from miliary.io.cases import RIND_COLUMNS
@@ -27,6 +28,7 @@ TABLES = {
     ("case", "rinds.csv"): RIND_COLUMNS,
     ("cohort", "cases.csv"): CASE_COLUMNS,
     ("cohort", "series.csv"): tuple(series_columns([])),
+    ("comparison", "changes.csv"): CHANGE_COLUMNS,
 }
 
 

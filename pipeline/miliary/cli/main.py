@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import miliary
 from miliary.cli import compare, config, demo, measure, merge, phantom, run, score, series
 from miliary.cli.common import Parser, say
+from miliary.cli.examples import epilog
 from miliary.errors import (
     EXIT_ALL_FAILED,
     EXIT_INTERRUPTED,
@@ -90,7 +91,14 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for name, command in COMMANDS.items():
         text = (command.__doc__ or "").splitlines()[0]
-        added = commands.add_parser(name, help=text[0].lower() + text[1:-1], description=text)
+        added = commands.add_parser(
+            name,
+            help=text[0].lower() + text[1:-1],
+            description=text,
+            epilog=epilog(name),
+            # Examples stand in lines of their own; the descriptions are one line each.
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         command.add_arguments(added)
         added.set_defaults(execute=command.execute)
     return parser

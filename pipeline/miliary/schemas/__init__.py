@@ -8,12 +8,13 @@ from typing import Any
 
 __all__ = ["NAMES", "load_schema"]
 
-#: What is described: `summary.json` by JSON schema (draft 2020-12), the tables of a case folder
-#: and of an output folder by CSVW.
+#: What is described: `summary.json` by JSON schema (draft 2020-12), the tables of a case folder,
+#: an output folder and a comparison by CSVW.
 NAMES = {
     "summary": "summary.schema.json",
     "case": "case.csvw.json",
     "cohort": "cohort.csvw.json",
+    "comparison": "comparison.csvw.json",
 }
 
 
@@ -24,7 +25,7 @@ def load_schema(name: str = "summary") -> dict[str, Any]:
     ----------
     name : str
         `summary` for `summary.json`; `case` for the tables of a case folder, `cohort` for those
-        beside the case folders.
+        beside the case folders, `comparison` for that of `miliary compare`.
 
     Returns
     -------
