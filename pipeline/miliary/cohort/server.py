@@ -132,7 +132,7 @@ def _child(order: Order, writing: int, parent: int) -> None:
         os.setpgid(0, 0)
         _die_with(parent)
         _limit(order.megabytes)
-        _keep_memory()
+        keep_memory()
         os.environ["MILIARY_THREADS"] = str(order.threads)
 
         def tell(message: Any) -> None:
@@ -170,7 +170,7 @@ def _limit(megabytes: float) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Have freed memory used again instead of given back, where the C library can be told.
 
     Every image that a step makes is otherwise new memory, which the system clears first: of a
