@@ -66,7 +66,9 @@ def choose(window: browser.Browser, name: str, value: str) -> None:
 
 def take(window: browser.Browser, path: Path) -> None:
     """Save what the window shows, in few colours."""
-    window.run("window.drawn = 0; requestAnimationFrame(() => requestAnimationFrame(() => drawn = 1))")
+    window.run(
+        "window.drawn = 0; requestAnimationFrame(() => requestAnimationFrame(() => drawn = 1))"
+    )
     window.wait("window.drawn === 1")
     shot = base64.b64decode(window.call("Page.captureScreenshot")["data"])
     picture = Image.open(io.BytesIO(shot)).convert("RGB")

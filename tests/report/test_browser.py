@@ -12,6 +12,7 @@ __all__ = ["opened", "window"]
 
 pytestmark = pytest.mark.skipif(browser.PROGRAM is None, reason="needs chromium")
 
+
 def shown(page):
     return page.run("Array.from(document.querySelectorAll('.slab')).findIndex(s => s.offsetParent)")
 

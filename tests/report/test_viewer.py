@@ -166,7 +166,9 @@ def viewer(opened, make_analysis):
 def place(page):
     """What the page says of the place of the cross, after it was drawn."""
     # Two frames: what was asked for before the first is drawn by the second.
-    page.run("window.drawn = 0; requestAnimationFrame(() => requestAnimationFrame(() => drawn = 1))")
+    page.run(
+        "window.drawn = 0; requestAnimationFrame(() => requestAnimationFrame(() => drawn = 1))"
+    )
     page.wait("window.drawn === 1")
     page.wait("document.getElementById('place').textContent !== ''")
     return page.run("document.getElementById('place').textContent").replace("\u2212", "-")

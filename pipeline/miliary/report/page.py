@@ -9,6 +9,7 @@ from miliary import __version__
 from miliary.analysis import Analysis
 from miliary.analysis.summary import describe_density
 from miliary.findings import Curve
+from miliary.kernels.slabs import on_threads
 from miliary.report import figures, maps, slabs, tables, views
 from miliary.report.panels import figure_uri
 from miliary.report.slabs import Frame, Slab
@@ -99,13 +100,17 @@ def _axial(analysis: Analysis, frame: Frame) -> list[dict[str, Any]]:
 def _packed(made: list[Slab], quality: int) -> list[str]:
     """Pack the pictures: coarser, then smaller, until they are no more than a page can bear."""
     pixels = [slab.pixels for slab in made]
-    uris = [slabs.webp_uri(picture, quality) for picture in pixels]
+
+    def pack() -> list[str]:
+        return on_threads(lambda picture: slabs.webp_uri(picture, quality), pixels)
+
+    uris = pack()
     while sum(map(len, uris)) > _SLAB_BYTES:
         if quality > _LEAST_QUALITY:
             quality = max(quality // 2, _LEAST_QUALITY)
         else:
             pixels = [slabs.shrink(picture) for picture in pixels]
-        uris = [slabs.webp_uri(picture, quality) for picture in pixels]
+        uris = pack()
     return uris
 
 

@@ -25,6 +25,8 @@ _PANEL_INCH = (3.6, 2.6)
 _DPI = 170
 #: Thousands of dots pack badly: 3,000 take 230 kB without loss, 110 kB so.
 _PHOTO_QUALITY = 82
+#: Of a figure of lines and words.
+_COLOURS = 64
 #: Height of the strip below a picture that holds its scale, as a share of the whole.
 STRIP = 0.12
 
@@ -60,6 +62,8 @@ def make_panels(n: int, *, columns: int = 6) -> tuple[Figure, list[Axes]]:
         axes.patch.set_alpha(0)
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(GREY)
+        # Ticks are what a figure takes most of its time for.
+        axes.locator_params(nbins=5)
         axes.tick_params(labelsize=8, length=3, color=GREY, labelcolor=INK)
         axes.xaxis.label.set(fontsize=9, color=INK)
         axes.yaxis.label.set(fontsize=9, color=INK)
@@ -146,7 +150,7 @@ def figure_uri(figure: Figure, *, photo: bool = False) -> str:
     Returns
     -------
     str
-        `data:image/webp;base64,...`, without metadata.
+        `data:image/...;base64,...`, without metadata.
     """
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -154,7 +158,8 @@ def figure_uri(figure: Figure, *, photo: bool = False) -> str:
     pixels = Image.fromarray(np.asarray(canvas.buffer_rgba()))
     if photo:
         pixels.convert("RGB").save(packed, "WEBP", quality=_PHOTO_QUALITY, method=3)
-    else:
-        # Half the size of matplotlib's PNG, for the same pixels.
-        pixels.save(packed, "WEBP", lossless=True, quality=20, method=1)
-    return data_uri(packed.getvalue(), "image/webp")
+        return data_uri(packed.getvalue(), "image/webp")
+    # Half the size of a WebP picture without loss, in a third of the time, and the same to the
+    # eye: lines and words of five colours, and what smooths their edges.
+    pixels.quantize(_COLOURS, Image.Quantize.FASTOCTREE).save(packed, "PNG")
+    return data_uri(packed.getvalue(), "image/png")

@@ -196,8 +196,7 @@ def pack(frame: Frame, anatomy: Anatomy, settings: ReportSettings) -> Packed:
 
     done = on_threads(one, range(n_z))
     shown = tuple(
-        slice(0, n * int(step), int(step))
-        for n, step in zip((n_z, n_y, n_x), factors, strict=True)
+        slice(0, n * int(step), int(step)) for n, step in zip((n_z, n_y, n_x), factors, strict=True)
     )
     labels = merge_labels(anatomy, frame)[shown]
     deflated = zlib.compress(labels.tobytes(), 1)
