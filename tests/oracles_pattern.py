@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from miliary.anatomy import Anatomy, Lung
-from miliary.findings import Distribution, Share, SizeSummary
+from miliary.findings import Curve, Distribution, Share, SizeSummary
 from miliary.geometry import Geometry
 from miliary.nodules import Nodules
 from miliary.pattern import LungCount
@@ -60,6 +62,18 @@ def nodules_in(right, left):
     )  # fmt: skip
 
 
+#: Expected shares of the made-up lungs: within 2.5 and within 5 mm.
+EXPECTED = {"pleura": (0.12, 0.25), "fissure": (0.06, 0.12), "vessel": (0.25, 0.45)}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Nodules, and what describes how they lie."""
+
+    nodules: Nodules
+    distribution: Distribution
+
+
 def share(structure, ratio, *, n=200, expected=0.25, within_mm=5.0, spread=None):
     """A share with the interval that counting gives, or a wider one."""
     spread = np.sqrt(1 / max(n * expected * max(ratio, 0.05), 1.0)) if spread is None else spread
@@ -67,12 +81,48 @@ def share(structure, ratio, *, n=200, expected=0.25, within_mm=5.0, spread=None)
     return Share(structure, within_mm, ratio * expected, expected, ratio, low, high, 0.5, 0.5)
 
 
-def distribution(n=200, *, pleura=1.0, vessel=1.0, fissure=None, clustered=False):
-    """What describes n nodules with these ratios of observed to expected shares."""
-    shares = [share("pleura", pleura, n=n), share("vessel", vessel, n=n, within_mm=2.5)]
-    if fissure is not None:
-        shares.append(share("fissure", fissure, n=n, expected=0.06))
-    return Distribution(n, 0.5, 1.0, clustered, (), (), tuple(shares), ())
+def pair_curve(ratio):
+    """K of a pattern with so many times the pairs of a random one, at every distance."""
+    r_mm = np.arange(0.5, 12, 0.5)
+    random = 4 / 3 * np.pi * r_mm**3
+    return Curve("K", "both", r_mm, ratio * random, random, 0.5 * random, 2 * random)
+
+
+def scene(n=200, *, pleura=1.0, touching=1.0, vessel=1.0, fissure=None, pairs=1.0, score=0.99):
+    """So many nodules with these ratios of observed to expected shares in every shell.
+
+    At the pleura, `touching` times as many of those within 5 mm lie within 2.5 mm.
+    """
+    ratios = {"pleura": pleura, "vessel": vessel, "fissure": fissure}
+    known = {name: ratio for name, ratio in ratios.items() if ratio is not None}
+    distances = {
+        name: _distances(n, EXPECTED[name], ratio, touching if name == "pleura" else 1.0, k)
+        for k, (name, ratio) in enumerate(known.items())
+    }
+    shares = [
+        share(name, ratio, n=n, expected=expected, within_mm=within_mm)
+        for name, ratio in known.items()
+        for within_mm, expected in zip((2.5, 5.0), EXPECTED[name], strict=True)
+    ]
+    nodules = replace(
+        nodules_in(n - n // 2, n // 2),
+        score=np.full(n, score),
+        **{f"{name}_mm": distances.get(name, np.full(n, np.nan)) for name in ratios},
+    )
+    curves = () if pairs is None else (pair_curve(pairs),)
+    clustered = None if pairs is None else pairs > 2
+    found = Distribution(n, 0.5, 1.0, clustered, (), curves, tuple(shares), ())
+    return Scene(nodules, found)
+
+
+def _distances(n, expected, ratio, touching, seed):
+    """Distances of which the right shares lie within 2.5 and 5 mm, in any order."""
+    near, within = (round(n * min(ratio * share, 1.0)) for share in expected)
+    near = min(round(touching * near), within)
+    distance = np.full(n, 12.0)
+    distance[:within] = 4.0
+    distance[:near] = 1.0
+    return np.random.default_rng(seed).permutation(distance)
 
 
 def sizes(n=200, median_mm=1.8, *, uniform=True):

@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
-from scipy import stats
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import integrate, special, stats
 
 import oracles_pattern as made
-from miliary.config.pattern import PatternSettings
-from miliary.findings import Distribution
+from miliary.config.pattern import CLUES, PatternSettings
+from miliary.findings import Calibration, Distribution
+from miliary.nodules import Nodules
 from miliary.pattern import Sight, count_by_lung, involved_lungs, judge, name_pattern
+from miliary.pattern.clues import Count, gather_clues, log_likelihood
+from miliary.pattern.weigh import weigh_nodules
 
 SETTINGS = PatternSettings()
 BOTH = (made.count("right", 120), made.count("left", 100))
@@ -36,29 +39,31 @@ CRITERIA = (
 CLEAR = Sight(slice_mm=1.0, pixel_mm=0.7, sensitivity=0.8)
 
 
-def verdict(
-    counts=BOTH, distribution=None, size=None, *, slice_mm=1.0, sight=CLEAR, settings=SETTINGS
-):
+def name(scene, counts=BOTH, sight=CLEAR, settings=SETTINGS):
+    return name_pattern(counts, sight, scene.nodules, scene.distribution, settings)
+
+
+def verdict(counts=BOTH, scene=None, size=None, *, slice_mm=1.0, sight=CLEAR, settings=SETTINGS):
     sight = replace(sight, slice_mm=slice_mm)
-    distribution = made.distribution() if distribution is None else distribution
+    scene = made.scene() if scene is None else scene
     size = made.sizes() if size is None else size
-    pattern = name_pattern(counts, sight, distribution, settings)
-    return judge(sight, counts, size, distribution, pattern, settings, uniform_cv=0.3)
+    pattern = name(scene, counts, sight, settings)
+    return judge(sight, counts, size, scene.distribution, pattern, settings, uniform_cv=0.3)
 
 
-def criterion(name, *args, **options):
-    found = [c for c in verdict(*args, **options).criteria if c.name == name]
+def criterion(called, *args, **options):
+    found = [c for c in verdict(*args, **options).criteria if c.name == called]
     assert len(found) == 1
     return found[0]
 
 
-def label(distribution, counts=BOTH):
-    return name_pattern(counts, CLEAR, distribution, SETTINGS).label
+def label(scene, counts=BOTH):
+    return name(scene, counts).label
 
 
 def test_everything_met_is_random_and_present_in_both_lungs():
     result = verdict()
-    assert label(made.distribution()) == "random"
+    assert label(made.scene()) == "random"
     assert (result.flag, result.extent) == ("present", "bilateral")
     assert [c.name for c in result.criteria] == list(CRITERIA)
     # Fissures are not looked for in this scan; the pleura stands for them.
@@ -66,24 +71,24 @@ def test_everything_met_is_random_and_present_in_both_lungs():
 
 
 def test_a_deficit_at_the_pleura_is_centrilobular_and_absent():
-    spared = made.distribution(pleura=0.2, clustered=True)
+    spared = made.scene(pleura=0.1, pairs=10.0)
     assert label(spared) == "centrilobular"
-    result = verdict(distribution=spared)
+    result = verdict(scene=spared)
     assert (result.flag, result.extent) == ("absent", None)
     assert {c.name for c in result.criteria if c.met is False} == {"random", "subpleural"}
 
 
 def test_an_excess_at_pleura_and_vessels_in_clusters_is_perilymphatic_and_absent():
-    lined = made.distribution(pleura=2.3, vessel=1.9, clustered=True)
+    lined = made.scene(pleura=2.3, vessel=1.3, pairs=5.0)
     assert label(lined) == "perilymphatic"
-    result = verdict(distribution=lined)
+    result = verdict(scene=lined)
     assert (result.flag, result.extent) == ("absent", None)
     assert {c.name for c in result.criteria if c.met is False} == {"random", "no_predilection"}
 
 
 def test_few_nodules_are_no_pattern_and_absent():
     counts = (made.count("right", 9, numerous=False), made.count("left", 4, numerous=False))
-    few = made.distribution(13)
+    few = made.scene(13)
     assert label(few, counts) == "none"
     result = verdict(counts, few, made.sizes(13, uniform=None))
     assert result.flag == "absent"
@@ -92,7 +97,7 @@ def test_few_nodules_are_no_pattern_and_absent():
 
 def test_no_nodules_at_all_are_absent_with_every_criterion_told():
     counts = (made.count("right", 0, numerous=False), made.count("left", 0, numerous=False))
-    nothing = Distribution(0, None, None, None, (), (), (), ())
+    nothing = made.Scene(Nodules.empty(), Distribution(0, None, None, None, (), (), (), ()))
     size = replace(
         made.sizes(0), median_mm=None, cv=None, cv_corrected=None, uniform=None, sentence="None."
     )
@@ -104,11 +109,11 @@ def test_no_nodules_at_all_are_absent_with_every_criterion_told():
     assert all(value is None for name, value in met.items() if name in CRITERIA[2:])
 
 
-@pytest.mark.parametrize(("pleura", "clustered"), [(0.5, False), (1.3, True), (1.0, True)], ids=str)
-def test_between_two_patterns_there_is_no_call(pleura, clustered):
-    unclear = made.distribution(80, pleura=pleura, clustered=clustered)
+@pytest.mark.parametrize(("pleura", "pairs"), [(0.5, 2.0), (1.5, 2.0)], ids=str)
+def test_between_two_patterns_there_is_no_call(pleura, pairs):
+    unclear = made.scene(80, pleura=pleura, pairs=pairs)
     assert label(unclear) == "indeterminate"
-    assert verdict(distribution=unclear).flag == "indeterminate"
+    assert verdict(scene=unclear).flag == "indeterminate"
 
 
 def test_neither_surely_many_nor_surely_few_is_indeterminate():
@@ -118,19 +123,30 @@ def test_neither_surely_many_nor_surely_few_is_indeterminate():
 
 
 def test_too_few_nodules_for_a_call_are_indeterminate_even_when_numerous():
-    few = made.distribution(49)
-    pattern = name_pattern(BOTH, CLEAR, few, SETTINGS)
+    few, enough = (
+        made.scene(n, pleura=0.0, fissure=0.0, vessel=2.0, pairs=10.0)
+        for n in (SETTINGS.min_nodules - 1, SETTINGS.min_nodules)
+    )
+    pattern = name(few)
     assert pattern.label == "indeterminate"
-    assert any("49 nodules" in reason for reason in pattern.reasons)
-    assert verdict(distribution=few).flag == "indeterminate"
-    assert label(made.distribution(50)) == "random"
+    assert dict(pattern.scores)["centrilobular"] > SETTINGS.min_probability
+    assert f"{SETTINGS.min_nodules - 1} nodules" in pattern.reasons[-1]
+    assert verdict(scene=few).flag == "indeterminate"
+    assert label(enough) == "centrilobular"
+
+
+def test_false_positives_do_not_make_up_the_number_that_bears_a_call():
+    enough = made.scene(60, pleura=0.0, fissure=0.0, vessel=2.0, pairs=10.0)
+    counts = tuple(replace(count, false=15.0) for count in BOTH)
+    assert label(enough) == "centrilobular"
+    assert label(enough, counts) == "indeterminate"
 
 
 @pytest.mark.parametrize("pleura", [0.1, 1.0, 2.5])
 @pytest.mark.parametrize("many", [True, False])
 def test_thick_slices_are_never_judged(pleura, many):
     counts = (made.count("right", 100, numerous=many), made.count("left", 90, numerous=many))
-    result = verdict(counts, made.distribution(pleura=pleura), slice_mm=2.0)
+    result = verdict(counts, made.scene(pleura=pleura), slice_mm=2.0)
     assert (result.flag, result.extent) == ("not_assessable", None)
     assert result.criteria[0].met is False
 
@@ -142,7 +158,7 @@ def test_the_limit_of_the_slices_is_still_assessable():
 
 def test_no_lung_to_judge_is_not_assessable():
     result = verdict(())
-    pattern = name_pattern((), CLEAR, made.distribution(), SETTINGS)
+    pattern = name(made.scene(), (), CLEAR)
     assert (result.flag, result.extent) == ("not_assessable", None)
     assert pattern.label == "indeterminate"
     assert pattern.reasons == ("No lung can be judged.",)
@@ -211,64 +227,66 @@ def test_uniformity_is_taken_over_with_its_sentence(uniform, flag):
 
 @pytest.mark.parametrize(("fissure", "met"), [(1.0, True), (0.6, True), (0.1, False)])
 def test_spared_fissures_forbid_the_flag(fissure, met):
-    found = made.distribution(600, fissure=fissure)
-    assert criterion("fissural", distribution=found).met is met
-    assert verdict(distribution=found).flag == ("present" if met else "absent")
+    found = made.scene(600, fissure=fissure)
+    assert criterion("fissural", scene=found).met is met
+    assert verdict(scene=found).flag == ("present" if met else "absent")
 
 
 def test_a_share_below_the_limit_by_chance_is_not_surely_spared():
     # Of 100 nodules 6 belong at the fissures; that there are 2 happens to one random case in 16.
-    chance = made.distribution(100, fissure=0.33)
-    assert criterion("fissural", distribution=chance).met is None
-    assert verdict(distribution=chance).flag == "present"
+    chance = made.scene(100, fissure=0.33)
+    assert criterion("fissural", scene=chance).met is None
+    assert verdict(scene=chance).flag == "present"
 
 
 @pytest.mark.parametrize(
-    ("n", "vessel", "met"), [(200, 1.5, True), (200, 2.4, False), (60, 1.7, None)]
+    ("n", "pleura", "met"), [(200, 1.2, True), (400, 2.4, False), (60, 1.7, None)]
 )
-def test_a_preference_for_vessels_forbids_the_flag_when_it_is_sure(n, vessel, met):
-    found = made.distribution(n, vessel=vessel)
-    assert criterion("no_predilection", distribution=found).met is met
+def test_a_preference_for_the_pleura_forbids_the_flag_when_it_is_sure(n, pleura, met):
+    found = made.scene(n, pleura=pleura)
+    assert criterion("no_predilection", scene=found).met is met
     flags = {True: "present", False: "absent", None: "indeterminate"}
-    assert verdict(distribution=found).flag == flags[met]
+    assert verdict(scene=found).flag == flags[met]
 
 
 def test_too_few_nodules_leave_involvement_open():
-    few = made.distribution(49, pleura=0.1, fissure=0.1, vessel=3.0)
+    few = made.scene(39, pleura=0.1, fissure=0.1, vessel=3.0)
     names = ("subpleural", "fissural", "no_predilection")
-    assert [criterion(name, distribution=few).met for name in names] == [None] * 3
+    assert [criterion(name, scene=few).met for name in names] == [None] * 3
 
 
-def test_reasons_tell_the_evidence():
-    reasons = name_pattern(BOTH, CLEAR, made.distribution(pleura=1.2), SETTINGS).reasons
-    assert "30% of the nodules lie within 5 mm of the pleura" in reasons[0]
-    assert "not more frequent than chance" in reasons[1]
-    reasons = name_pattern(BOTH, CLEAR, made.distribution(clustered=True), SETTINGS).reasons
-    assert "are more frequent than chance" in reasons[1]
+def test_reasons_tell_the_evidence_clue_by_clue():
+    found = name(made.scene(pleura=1.2, fissure=1.0))
+    assert "30% of the nodules lie within 5 mm of the pleura; 25% would" in found.reasons[0]
+    assert "of those within 5 mm lie within 2.5 mm of the pleura; 48% would" in found.reasons[1]
+    assert "within 2.5 mm of a fissure; 6% would" in found.reasons[2]
+    assert "within 2.5 mm of a vessel; 25% would" in found.reasons[3]
+    assert "within 5 mm of each other are 1.0 times as many" in found.reasons[4]
+    assert [clue.name for clue in found.evidence] == list(CLUES)
+    assert tuple(clue.sentence for clue in found.evidence) == found.reasons
+    for clue in found.evidence:
+        assert max(log for _, log in clue.support) == 0
 
 
-def test_without_a_test_of_clustering_the_share_alone_speaks():
-    untested = replace(made.distribution(), clustered=None)
-    pattern = name_pattern(BOTH, CLEAR, untested, SETTINGS)
-    assert len(pattern.reasons) == 1
-    assert pattern.label == "random"
+def test_what_a_scan_does_not_tell_is_left_out():
+    found = name(made.scene(pairs=None))
+    assert [clue.name for clue in found.evidence] == ["subpleural", "touching", "vascular"]
+    assert found.label == "random"
 
 
 def test_more_nodules_make_the_same_share_a_firmer_call():
-    chances = [
-        dict(name_pattern(BOTH, CLEAR, made.distribution(n), SETTINGS).scores)["random"]
-        for n in (10, 60, 1000)
-    ]
+    chances = [dict(name(made.scene(n), BOTH, CLEAR).scores)["random"] for n in (10, 60, 1000)]
     assert chances == sorted(chances)
 
 
 findings = st.builds(
-    made.distribution,
+    made.scene,
     st.integers(0, 3000),
     pleura=st.floats(0, 4),
-    vessel=st.floats(0, 4),
+    vessel=st.floats(0, 2),
     fissure=st.none() | st.floats(0, 4),
-    clustered=st.sampled_from([True, False, None]),
+    pairs=st.none() | st.floats(0, 30),
+    score=st.floats(0, 1),
 )
 lungs = st.lists(
     st.builds(
@@ -283,8 +301,8 @@ lungs = st.lists(
 
 @hypothesis_settings(max_examples=150, deadline=None, derandomize=True)
 @given(lungs, findings, st.sampled_from([True, False, None]), st.floats(0.3, 3.0))
-def test_whatever_is_found_the_verdict_is_whole(counts, distribution, uniform, slice_mm):
-    pattern = name_pattern(counts, CLEAR, distribution, SETTINGS)
+def test_whatever_is_found_the_verdict_is_whole(counts, scene, uniform, slice_mm):
+    pattern = name(scene, counts)
     scores = dict(pattern.scores)
     assert set(scores) == {"random", "centrilobular", "perilymphatic", "none"}
     assert_allclose(sum(scores.values()), 1.0)
@@ -292,7 +310,7 @@ def test_whatever_is_found_the_verdict_is_whole(counts, distribution, uniform, s
     assert pattern.label in {*scores, "indeterminate"}
     assert all(reason.endswith(".") for reason in pattern.reasons)
 
-    result = verdict(counts, distribution, made.sizes(uniform=uniform), slice_mm=slice_mm)
+    result = verdict(counts, scene, made.sizes(uniform=uniform), slice_mm=slice_mm)
     assert [c.name for c in result.criteria] == list(CRITERIA)
     assert all(len(c.sentence) > 4 and c.sentence.endswith(".") for c in result.criteria)
     met = [c.met for c in result.criteria]
@@ -305,12 +323,12 @@ def test_whatever_is_found_the_verdict_is_whole(counts, distribution, uniform, s
 
 
 @hypothesis_settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.floats(0.25, 1.1), st.floats(0.25, 1.1), st.booleans(), st.integers(50, 2000))
-def test_a_larger_share_at_the_pleura_never_speaks_for_centrilobular(one, other, clustered, n):
+@given(st.floats(0.0, 0.3), st.floats(0.8, 1.0), st.floats(0.5, 10), st.integers(50, 2000))
+def test_a_spared_pleura_speaks_for_centrilobular_whatever_else_is_found(one, other, pairs, n):
     odds = []
-    for pleura in sorted((one, other)):
-        found = made.distribution(n, pleura=pleura, clustered=clustered)
-        scores = dict(name_pattern(BOTH, CLEAR, found, SETTINGS).scores)
+    for pleura in (one, other):
+        found = made.scene(n, pleura=pleura, pairs=pairs)
+        scores = dict(name(found, BOTH, CLEAR).scores)
         odds.append(np.log(scores["centrilobular"]) - np.log(scores["random"]))
     assert odds[1] <= odds[0] + 1e-6
 
@@ -330,10 +348,206 @@ def test_few_found_where_little_is_seen_are_not_surely_few():
         for count in BOTH
     )
     clearly = verdict(few, sight=replace(CLEAR, sensitivity=0.9))
-    assert (clearly.flag, name_pattern(few, CLEAR, made.distribution(), SETTINGS).label) == (
+    assert (clearly.flag, name(made.scene(), few, CLEAR).label) == (
         "absent",
         "none",
     )
     dimly = replace(CLEAR, sensitivity=0.35)
     assert verdict(few, sight=dimly).flag == "indeterminate"
-    assert name_pattern(few, dimly, made.distribution(), SETTINGS).label == "indeterminate"
+    assert name(made.scene(), few, dimly).label == "indeterminate"
+
+
+def test_weights_add_up_to_what_is_true_and_keep_the_order_of_the_scores(rng):
+    score = rng.uniform(0.6, 1.0, 80)
+    weights = weigh_nodules(score, 17.5)
+    assert_allclose(np.sum(1 - weights), 17.5, rtol=1e-6)
+    assert_array_equal(np.argsort(weights), np.argsort(score))
+    # One number moves all log odds: the same for every nodule.
+    moved = np.log(weights / (1 - weights)) - np.log(score / (1 - score))
+    assert_allclose(moved, moved[0])
+
+
+def test_weights_without_false_positives_are_one_and_never_all_nought():
+    for unknown in (None, 0.0):
+        assert_array_equal(weigh_nodules(np.array([0.7, 0.9]), unknown), [1.0, 1.0])
+    assert len(weigh_nodules(np.empty(0), 3.0)) == 0
+    assert_allclose(weigh_nodules(np.array([0.7, 0.9, 1.0, 0.0]), 99.0).sum(), 0.05 * 4)
+
+
+def test_clues_hold_the_counts_that_can_be_counted(rng):
+    scene = made.scene(101, pleura=1.3, fissure=0.7, vessel=1.1, pairs=3.0)
+    weights = rng.uniform(0.5, 1.0, 101)
+    found = gather_clues(scene.nodules, weights, scene.distribution, 2.0, SETTINGS)
+    rows = list(zip(weights, scene.nodules.pleura_mm, scene.nodules.vessel_mm, strict=True))
+    n = sum(w for w, _, _ in rows)
+    near = sum(w for w, pleura, _ in rows if pleura < 5)
+    truth = {
+        "subpleural": (near, n, 0.25),
+        "touching": (sum(w for w, pleura, _ in rows if pleura < 2.5), near, 0.12 / 0.25),
+        "vascular": (sum(w for w, _, vessel in rows if vessel < 2.5), n, 0.25),
+    }
+    counts = {count.name: count for count in found}
+    for called, (some, of, expected) in truth.items():
+        count = counts[called]
+        assert_allclose((count.found, count.of, count.expected), (some, of, expected))
+    pairs = 0.5 * n**2 * (4 / 3 * np.pi * 5.0**3) / 2e6
+    assert_allclose(counts["clustering"].expected, pairs)
+    assert_allclose(counts["clustering"].found, 3.0 * pairs)
+
+
+def test_likelihood_of_a_share_is_the_binomial_averaged_over_patients():
+    count = Count("subpleural", 12.0, 60.0, 0.3, "Made up.")
+    other = replace(count, found=30.0)
+
+    def brute(k, mean, purity):
+        def at(move):
+            odds = np.exp(np.log(0.3 / 0.7) + move)
+            share = (1 - purity) * 0.3 + purity * odds / (1 + odds)
+            return stats.binom.pmf(k, 60, share) * stats.t.pdf((move - mean) / 0.4, 4.0) / 0.4
+
+        return integrate.quad(at, -8, 8, points=[mean], limit=200)[0]
+
+    for mean in (-1.5, 0.0, 0.8):
+        for purity in (1.0, 0.5):
+            # The binomial coefficient is left out; it is the same under every distribution.
+            ratio = log_likelihood(count, mean, 0.4, purity, freedom=4.0) - log_likelihood(
+                other, mean, 0.4, purity, freedom=4.0
+            )
+            ways = np.log(special.comb(60, 12) / special.comb(60, 30))
+            truth = np.log(brute(12, mean, purity) / brute(30, mean, purity)) - ways
+            assert_allclose(ratio, truth, atol=2e-3)
+
+
+def test_likelihood_of_pairs_is_the_poisson_averaged_over_patients():
+    few, many = (Count("clustering", k, None, 2.5, "Made up.") for k in (2.0, 14.0))
+
+    def brute(k, purity):
+        def at(move):
+            mean = 2.5 * (1 + purity**2 * (np.exp(move) - 1))
+            return stats.poisson.pmf(k, mean) * stats.t.pdf((move - 1.4) / 0.6, 4.0)
+
+        return integrate.quad(at, -8, 8, points=[1.4], limit=200)[0]
+
+    for purity in (1.0, 0.5):
+        one, other = (log_likelihood(c, 1.4, 0.6, purity, freedom=4.0) for c in (few, many))
+        ways = -special.gammaln(3) + special.gammaln(15)
+        truth = np.log(brute(2, purity) / brute(14, purity)) - ways
+        assert_allclose(one - other, truth, atol=2e-3)
+
+
+def test_probabilities_are_bayes_rule_over_every_form_of_every_distribution():
+    scene = made.scene(90, pleura=0.8, fissure=1.2, vessel=1.2, pairs=2.0)
+    weights = weigh_nodules(scene.nodules.score, sum(count.false for count in BOTH))
+    found = gather_clues(scene.nodules, weights, scene.distribution, 4.0, SETTINGS)
+    false, mild = SETTINGS.false_share, SETTINGS.mild_share
+    forms = {
+        "random": ((0, 1.0), (3, false)),
+        "centrilobular": ((1, 1.0), (1, mild)),
+        "perilymphatic": ((2, 1.0), (2, mild)),
+    }
+    chances = {
+        label: sum(
+            np.prod(
+                [
+                    np.exp(
+                        log_likelihood(
+                            count,
+                            getattr(SETTINGS, f"{count.name}_means")[k],
+                            getattr(SETTINGS, f"{count.name}_spreads")[k],
+                            purity,
+                            freedom=SETTINGS.freedom,
+                        )
+                    )
+                    for count in found
+                ]
+            )
+            for k, purity in both
+        )
+        for label, both in forms.items()
+    }
+    scores = dict(name(scene).scores)
+    for label, chance in chances.items():
+        assert_allclose(scores[label], chance / sum(chances.values()), rtol=1e-6)
+
+
+def contaminated(scene, share, *, score, rng):
+    """The scene with so large a share of false positives added, all at vessels."""
+    n = len(scene.nodules)
+    k = round(share / (1 - share) * n)
+    false = replace(
+        made.nodules_in(k, 0),
+        score=rng.uniform(*score, k),
+        pleura_mm=rng.uniform(2.0, 40.0, k),
+        fissure_mm=rng.uniform(2.0, 40.0, k),
+        vessel_mm=rng.uniform(0.0, 1.5, k),
+    )
+    both = {
+        field: np.concatenate([getattr(scene.nodules, field), getattr(false, field)])
+        for field in Nodules.__dataclass_fields__
+    }
+    return made.Scene(Nodules(**both), replace(scene.distribution, n=n + k))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3])
+@pytest.mark.parametrize("told", [True, False], ids=["expected", "unexpected"])
+@pytest.mark.parametrize(
+    ("label", "lies"),
+    [
+        ("random", {}),
+        ("centrilobular", {"pleura": 0.08, "fissure": 0.1, "vessel": 1.6, "pairs": 8.0}),
+        (
+            "perilymphatic",
+            {"pleura": 1.6, "touching": 1.7, "fissure": 2.8, "vessel": 1.2, "pairs": 4.0},
+        ),
+    ],
+)
+def test_false_positives_at_vessels_do_not_flip_the_call(label, lies, told, share, rng):
+    clean = made.scene(160, **{"fissure": 1.0, **lies})
+    mixed = contaminated(clean, share, score=(0.6, 0.95), rng=rng)
+    counts = BOTH
+    if told:
+        expected = (len(mixed.nodules) - 160) / 2
+        counts = tuple(replace(count, n=count.n + 40, false=expected) for count in BOTH)
+    assert name(clean).label == label
+    assert name(mixed, counts).label == label
+
+
+@pytest.mark.parametrize(
+    ("n", "lies", "label"),
+    [
+        (100, {}, "random"),
+        (3000, {}, "random"),
+        (100, {"pleura": 0.05, "fissure": 0.0, "vessel": 2.0, "pairs": 10.0}, "centrilobular"),
+        # Placed by other code, that knows pleura alone: no vessel, no fissure is favoured.
+        (150, {"pleura": 0.05, "fissure": 0.5, "vessel": 0.9, "pairs": 30.0}, "centrilobular"),
+        (150, {"pleura": 3.5, "fissure": 0.5, "vessel": 0.4, "pairs": 8.0}, "perilymphatic"),
+        # In small lungs most nodules of any kind are near the pleura; fissures tell then.
+        (100, {"pleura": 1.2, "touching": 1.6, "fissure": 4.0, "pairs": 4.0}, "perilymphatic"),
+        # Half of the nodules at random: a mild form, not to be called random.
+        (300, {"pleura": 1.5, "touching": 1.4, "fissure": 2.2, "pairs": 1.6}, "perilymphatic"),
+    ],
+)
+def test_golden_table_of_distributions(n, lies, label):
+    assert name(made.scene(n, **{"fissure": 1.0, **lies})).label == label
+
+
+def test_chance_of_numerous_is_averaged_over_what_false_positives_are_expected(rng):
+    calibration = Calibration((), (), (), 10, false_per_litre=12.0, false_per_litre_se=3.0)
+    (count, _) = count_by_lung(
+        made.nodules_in(95, 0), made.two_boxes(litres=(2.0, 2.0)), SETTINGS, calibration
+    )
+    true = rng.gamma(95.5, 1 / 2.0, 200_000) - np.maximum(rng.normal(12, 3, 200_000), 0)
+    truth = np.mean(true > SETTINGS.numerous_per_l)
+    # Standard error of 200,000 draws: 0.001.
+    assert_allclose(count.probability_numerous, truth, atol=0.005)
+    assert (count.false, count.true_per_l) == (24.0, (95 - 24) / 2)
+    assert count.per_l == 47.5
+
+
+def test_a_preference_for_vessels_may_be_false_positives_where_random_is_not_refused():
+    near = made.scene(400, vessel=2.4, fissure=1.0)
+    told = criterion("no_predilection", scene=near)
+    assert name(near).label in ("random", "indeterminate")
+    assert told.met is None
+    assert "false positives" in told.sentence
+    assert verdict(scene=near).flag == "indeterminate"

@@ -116,7 +116,7 @@ def analyze(
     nodules = correct_sizes(measured, calibration, config.measure.micronodule_mm)
     clock("describe")
     accepted = nodules.take(nodules.score >= config.detect.threshold)
-    counts = patterns.count_by_lung(accepted, anatomy, config.pattern)
+    counts = patterns.count_by_lung(accepted, anatomy, config.pattern, calibration)
     sides = patterns.involved_lungs(counts)
     involved = accepted.take(np.isin(accepted.lung, sides))
     size = describe_sizes(involved.diameter_mm, involved.diameter_se_mm, config.sizes, rng=size_rng)
@@ -126,7 +126,7 @@ def analyze(
         float(anatomy.geometry.spacing_mm[1:].max()),
         sensitivity_at(calibration, "all", config.measure.micronodule_mm),
     )
-    pattern = patterns.name_pattern(counts, sight, spatial, config.pattern)
+    pattern = patterns.name_pattern(counts, sight, involved, spatial, config.pattern)
     return Analysis(
         volume=volume,
         config=config,

@@ -95,7 +95,7 @@ def describe_masks(
     spatial = describe_in(anatomy, involved, sides, calibration, regions, config, spatial_rng)
     spacing = geometry.spacing_mm
     sight = patterns.Sight(float(spacing[0]), float(spacing[1:].max()), None)
-    named = patterns.name_pattern(counts, sight, spatial, config.pattern)
+    named = patterns.name_pattern(counts, sight, involved, spatial, config.pattern)
     verdict = patterns.judge(
         sight, counts, size, spatial, named, config.pattern, uniform_cv=config.sizes.uniform_cv
     )

@@ -64,6 +64,9 @@ def summarise(analysis: Analysis) -> dict[str, Any]:
             "label": pattern.label,
             "scores": dict(pattern.scores),
             "reasons": list(pattern.reasons),
+            "evidence": [
+                {**asdict(clue), "support": dict(clue.support)} for clue in pattern.evidence
+            ],
         },
         "miliary": {
             "flag": verdict.flag,

@@ -21,6 +21,7 @@ from miliary.findings.distribution import (
 __all__ = [
     "FWHM_PER_SIGMA",
     "Calibration",
+    "Clue",
     "Criterion",
     "Curve",
     "DensityMap",
@@ -149,6 +150,28 @@ class SizeSummary:
 
 
 @dataclass(frozen=True)
+class Clue:
+    """One piece of evidence for a distribution.
+
+    Parameters
+    ----------
+    name : str
+        `subpleural`, `touching`, `fissural`, `vascular` or `clustering`.
+    value : float
+        Log odds of what was found over what is expected at random; for pairs the log ratio.
+    support : tuple of (label, log odds)
+        Against the distribution that it speaks for most, which has 0.
+    sentence : str
+        The same in words.
+    """
+
+    name: str
+    value: float
+    support: tuple[tuple[str, float], ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Pattern:
     """Which distribution it is.
 
@@ -160,11 +183,14 @@ class Pattern:
         Adding up to 1 over random, centrilobular, perilymphatic and none.
     reasons : tuple of str
         Sentences.
+    evidence : tuple of Clue
+        What was weighed, each with what it speaks for.
     """
 
     label: str
     scores: tuple[tuple[str, float], ...]
     reasons: tuple[str, ...]
+    evidence: tuple[Clue, ...] = ()
 
 
 @dataclass(frozen=True)

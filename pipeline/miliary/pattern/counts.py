@@ -9,11 +9,14 @@ from scipy import special
 
 from miliary.anatomy import Anatomy
 from miliary.config.pattern import PatternSettings
-from miliary.findings import Criterion
+from miliary.findings import Calibration, Criterion
 from miliary.nodules import Nodules
 
 #: Two-sided 95 %.
 _TAIL = 0.025
+
+#: Points of the average over the rate of false positives; 15 make it exact to 1e-4.
+_NODES = 15
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,9 @@ class LungCount:
     per_l, low, high : float
         Density with its 95 % interval (Poisson, Jeffreys prior).
     probability_numerous : float
-        That the density is above the limit.
+        That the density of true nodules is above the limit.
+    false : float
+        False positives to be expected among the nodules.
     """
 
     side: str
@@ -41,6 +46,12 @@ class LungCount:
     low: float
     high: float
     probability_numerous: float
+    false: float = 0.0
+
+    @property
+    def true_per_l(self) -> float:
+        """Density without the false positives to be expected."""
+        return (self.n - self.false) / self.litres
 
     @property
     def numerous(self) -> bool | None:
@@ -84,14 +95,22 @@ def surely_few(counts: tuple[LungCount, ...], sight: Sight, settings: PatternSet
     Returns
     -------
     bool
-        True when the upper end of every density, divided by the sensitivity, is below the limit.
+        True when every density without false positives, divided by the sensitivity, is surely
+        below the limit.
     """
     shown = 1.0 if sight.sensitivity is None else max(sight.sensitivity, 1e-6)
-    return all(count.high / shown < settings.numerous_per_l for count in counts)
+    seen_per_l = shown * settings.numerous_per_l
+    return all(
+        special.gammaincc(count.n + 0.5, seen_per_l * count.litres + count.false) <= _TAIL
+        for count in counts
+    )
 
 
 def count_by_lung(
-    nodules: Nodules, anatomy: Anatomy, settings: PatternSettings
+    nodules: Nodules,
+    anatomy: Anatomy,
+    settings: PatternSettings,
+    calibration: Calibration | None = None,
 ) -> tuple[LungCount, ...]:
     """Count the nodules of each lung that can be judged.
 
@@ -103,12 +122,16 @@ def count_by_lung(
         Lungs with their evaluable volumes.
     settings : PatternSettings
         What counts as numerous.
+    calibration : Calibration or None
+        Tells how many false positives to expect; none are where it does not.
 
     Returns
     -------
     tuple of LungCount
         Lungs with evaluable tissue, right first.
     """
+    false_per_l = (calibration.false_per_litre if calibration else None) or 0.0
+    error_per_l = (calibration.false_per_litre_se if calibration else None) or 0.0
     counts = []
     for lung in anatomy.lungs:
         litres = lung.evaluable_ml / 1000
@@ -116,11 +139,27 @@ def count_by_lung(
             continue
         n = int(np.count_nonzero(nodules.lung == lung.side))
         # Jeffreys prior of a Poisson mean.
-        shape = n + 0.5
-        low, high = special.gammaincinv(shape, [_TAIL, 1 - _TAIL]) / litres
-        above = float(special.gammaincc(shape, settings.numerous_per_l * litres))
-        counts.append(LungCount(lung.side, n, litres, n / litres, float(low), float(high), above))
+        low, high = special.gammaincinv(n + 0.5, [_TAIL, 1 - _TAIL]) / litres
+        above = _probability_above(n, litres, settings.numerous_per_l, (false_per_l, error_per_l))
+        false = min(false_per_l * litres, float(n))
+        counts.append(
+            LungCount(lung.side, n, litres, n / litres, float(low), float(high), above, false)
+        )
     return tuple(counts)
+
+
+def _probability_above(
+    n: int, litres: float, limit_per_l: float, false_per_l: tuple[float, float]
+) -> float:
+    """Give the probability that more than false positives and the limit stand behind a count.
+
+    The rate of false positives is known with an error, over which is averaged.
+    """
+    mean, error = false_per_l
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    rates = limit_per_l + np.maximum(mean + error * nodes, 0.0)
+    above = special.gammaincc(n + 0.5, rates * litres)
+    return float(np.clip((weights * above).sum() / weights.sum(), 0.0, 1.0))
 
 
 def involved_lungs(counts: tuple[LungCount, ...]) -> tuple[str, ...]:

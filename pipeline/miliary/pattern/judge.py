@@ -9,6 +9,9 @@ from miliary.findings import Criterion, Distribution, Pattern, Share, SizeSummar
 from miliary.pattern.counts import LungCount, Sight, judge_sight, surely_few
 from miliary.pattern.name import CLASSES
 
+#: Named distributions that are not the miliary one.
+_OTHERS = tuple(name for name in CLASSES if name != "random")
+
 
 def judge(
     sight: Sight,
@@ -55,7 +58,7 @@ def judge(
         _random(pattern, settings),
         _subpleural(distribution, settings),
         _fissural(distribution, settings),
-        _no_predilection(distribution, settings),
+        _no_predilection(distribution, pattern, settings),
     )
     flag = _flag({criterion.name: criterion.met for criterion in criteria})
     sides = [count.side for count in counts if count.numerous]
@@ -88,8 +91,10 @@ def _numerous(counts: tuple[LungCount, ...], sight: Sight, settings: PatternSett
         f"{c.side} lung {c.n} nodules, {c.per_l:.0f} a litre ({c.low:.0f} to {c.high:.0f})"
         for c in counts
     )
-    sentence = f"{told[0].upper()}{told[1:]}; the limit is {limit:g} a litre."
-    return Criterion("numerous", met, densest.per_l, limit, sentence)
+    false = sum(count.false for count in counts)
+    besides = f"; {false:.0f} false positives are expected, and taken out" if false >= 0.5 else ""
+    sentence = f"{told[0].upper()}{told[1:]}{besides}; the limit is {limit:g} a litre."
+    return Criterion("numerous", met, densest.true_per_l, limit, sentence)
 
 
 def _small(size: SizeSummary, settings: PatternSettings) -> Criterion:
@@ -108,7 +113,7 @@ def _random(pattern: Pattern, settings: PatternSettings) -> Criterion:
         return Criterion("random", None, None, limit, sentence)
     value = scores["random"] / many
     met = True if pattern.label == "random" else None
-    if pattern.label in CLASSES and pattern.label != "random":
+    if pattern.label in _OTHERS:
         met = False
     sentence = f"Probability of a random distribution {value:.2f}; it is named from {limit:g} on."
     return Criterion("random", met, value, limit, sentence)
@@ -143,20 +148,29 @@ def _involved(
     return Criterion(name, met, share.ratio, limit, sentence)
 
 
-def _no_predilection(distribution: Distribution, settings: PatternSettings) -> Criterion:
+def _no_predilection(
+    distribution: Distribution, pattern: Pattern, settings: PatternSettings
+) -> Criterion:
     limit = settings.max_preference_ratio
     shares = {
         "pleura": distribution.share("pleura", settings.shell_mm),
-        "vessels": distribution.share("vessel", settings.vascular_shell_mm),
+        "vessels": distribution.share("vessel", settings.contact_mm),
     }
-    ratios = {name: s.ratio for name, s in shares.items() if s is not None and s.ratio is not None}
+    ratios = {
+        name: share.ratio
+        for name, share in shares.items()
+        if share is not None and share.ratio is not None
+    }
     if not ratios or distribution.n < settings.min_nodules:
         sentence = "A preference for vessels or pleura cannot be told in this scan."
         return Criterion("no_predilection", None, None, limit, sentence)
     name, value = max(ratios.items(), key=lambda item: item[1])
     sentence = f"Nodules near the {name}: {value:.2f} of what is expected, limit {limit:g}."
-    met: bool | None = value <= limit
-    lows = [s.low for s in shares.values() if s is not None and s.low is not None]
-    if not met and max(lows, default=value) <= limit:
-        met = None
-    return Criterion("no_predilection", met, value, limit, sentence)
+    if value <= limit:
+        return Criterion("no_predilection", True, value, limit, sentence)
+    surely = [name for name, share in shares.items() if share and (share.low or 0) > limit]
+    # False positives lie at vessels: alone, these do not speak against a random distribution.
+    if surely == ["vessels"] and pattern.label not in _OTHERS:
+        sentence += " It may come from false positives, which lie at vessels."
+        surely = []
+    return Criterion("no_predilection", False if surely else None, value, limit, sentence)
