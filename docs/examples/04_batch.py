@@ -17,7 +17,7 @@ from miliary.cli.main import main
 OUT = Path(sys.argv[1] if len(sys.argv) > 1 else "build/examples")
 SMALL = ["--scale", "0.22", "--spacing", "1.4", "1.0", "1.0"]
 #: A quick look: fewer simulations, fewer nodules put in.
-QUICK = ["--set", "spatial.simulations=99", "--set", "calibrate.n_nodules=100"]
+QUICK = ["--set", "spatial.simulations=199", "--set", "calibrate.n_nodules=100"]
 
 with TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
     cohort = Path(scratch)
