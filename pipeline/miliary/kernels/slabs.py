@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import numpy as np
@@ -118,3 +119,25 @@ def on_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> 
     """
     with ThreadPoolExecutor(n_threads()) as pool:
         return list(pool.map(function, items))
+
+
+@contextmanager
+def beside(function: Callable[[], _Result]) -> Iterator[Callable[[], _Result]]:
+    """Do some work on a thread beside that of the block, which often leaves a core idle.
+
+    Parameters
+    ----------
+    function : callable
+        The work; it must not depend on the block. On one thread it is done before the block.
+
+    Yields
+    ------
+    callable
+        Waits for the end of the work and gives its result.
+    """
+    if n_threads() == 1:
+        result = function()
+        yield lambda: result
+        return
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(function).result
