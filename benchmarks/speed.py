@@ -75,7 +75,7 @@ def measure_stages(scan: Path, results: Results) -> None:
         f"Steps of one scan of {' x '.join(map(str, told['shape']))} voxels, {told['found']} found",
         ["step", "wall s", "CPU s", "Gaussians", "peak MB"],
         rows,
-        f"One Gaussian is {yard:.2f} CPU s. On one thread, step after step; without start and imports.",
+        f"One Gaussian is {yard:.2f} CPU s. On one thread; without start and imports.",
     )
 
 
