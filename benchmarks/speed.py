@@ -40,12 +40,11 @@ LATE = ("detect", "measure", "calibrate", "describe", "write")
 SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
-def run(*words: object) -> dict[str, Any]:
+def run(*words: object, threads: int | None = None) -> dict[str, Any]:
     """One run in a process of its own."""
     command = [sys.executable, HERE / "_speed_run.py", *words]
-    done = subprocess.run(
-        [*map(str, command)], check=True, capture_output=True, text=True, env=os.environ | SINGLE
-    )
+    env = os.environ | SINGLE | ({"MILIARY_THREADS": str(threads)} if threads else {})
+    done = subprocess.run([*map(str, command)], check=True, capture_output=True, text=True, env=env)
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
 
@@ -56,7 +55,7 @@ def total(told: dict[str, Any], key: str, stages: tuple[str, ...] = ()) -> float
 
 def measure_stages(scan: Path, results: Results) -> None:
     """Wall, CPU, multiples and memory of each step of one scan."""
-    told = run(scan)
+    told = run(scan, threads=1)
     yard = told["gaussian"]
     rows = [
         [
@@ -76,7 +75,7 @@ def measure_stages(scan: Path, results: Results) -> None:
         f"Steps of one scan of {' x '.join(map(str, told['shape']))} voxels, {told['found']} found",
         ["step", "wall s", "CPU s", "Gaussians", "peak MB"],
         rows,
-        f"One Gaussian is {yard:.2f} CPU s. Without start and imports.",
+        f"One Gaussian is {yard:.2f} CPU s. On one thread; without start and imports.",
     )
 
 
@@ -133,7 +132,7 @@ def measure_nodules(scan: Path, results: Results, only: list[int]) -> None:
     """The same chest in 200 slices, with ever more nodules put into it."""
     rows, cpus, found = [], [], []
     for n in only or NODULES:
-        told = run(scan, "--nodules", n)
+        told = run(scan, "--nodules", n, threads=1)
         parts = [total(told, "cpu", (stage,)) for stage in LATE]
         cpus.append(sum(parts))
         found.append(max(told["found"], 1))

@@ -7,7 +7,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import oracles_anatomy as oracles
-from miliary.kernels.distances import close_gaps, deeper_than, depth_inside, distance_to, within
+from miliary.kernels.distances import (
+    close_gaps,
+    deeper_than,
+    depth_inside,
+    distance_beside,
+    distance_to,
+    within,
+)
 
 SHAPE, SPACING = (19, 23, 29), np.array([1.25, 0.7, 0.8])
 #: Half a voxel's diagonal: a voxel's centre cannot know its surface better.
@@ -100,3 +107,27 @@ def test_closing_twice_changes_nothing(rng):
 
 def test_closing_nothing_gives_nothing():
     assert not close_gaps(np.zeros(SHAPE, bool), 2.0, SPACING).any()
+
+
+def test_depth_in_labels_is_that_in_each_alone_wherever_they_touch(rng):
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[3:15, 5:20, 4:14], labels[5:19, 2:20, 14:25] = 1, 3
+    labels[rng.random(SHAPE) > 0.99] = 0
+    depth = depth_inside(labels, SPACING)
+    for label in (1, 3):
+        alone = depth_inside(labels == label, SPACING)
+        assert_array_equal(depth[labels == label], alone[labels == label])
+    assert_array_equal(depth[labels == 0], 0)
+
+
+def test_distances_beside_objects_are_those_within_their_boxes(rng):
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[3:15, 5:20, 4:12], labels[5:18, 2:20, 16:25] = 1, 2
+    mask = (rng.random(SHAPE) > 0.98) & (labels > 0)
+    found = distance_beside(mask, labels, SPACING)
+    box = (slice(3, 15), slice(5, 20), slice(4, 12))
+    assert_array_equal(found[box], distance_to(mask[box], SPACING))
+    # What lies in the other box would be nearer for few.
+    inside = labels > 0
+    assert np.mean(found[inside] == distance_to(mask, SPACING)[inside]) > 0.9
+    assert np.isposinf(found[:, :, :4]).all()

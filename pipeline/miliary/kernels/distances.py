@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import edt
 import numpy as np
+from scipy import ndimage
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray
 from miliary.kernels.bitmasks import pack, unpack
@@ -39,9 +40,44 @@ def depth_inside(labels: AnyArray, spacing_mm: FloatArray) -> FloatArray:
     (Z, Y, X) float32
         Distance in mm, 0 on the background, infinite where there is no surface.
     """
-    distance = _to_other_voxels(labels, spacing_mm)
+    labels = np.asarray(labels)
+    if labels.dtype == bool:
+        distance = _to_other_voxels(labels, spacing_mm)
+    else:
+        distance = np.zeros(labels.shape, np.float32)
+        for label, box in _boxes(labels):
+            # The nearest voxel of another kind lies in the box or next to it.
+            wider = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box)
+            distance[wider] += _to_other_voxels(labels[wider] == label, spacing_mm)
     _to_surface(distance, spacing_mm)
     return distance
+
+
+def distance_beside(mask: BoolArray, labels: AnyArray, spacing_mm: FloatArray) -> FloatArray:
+    """Distance of the voxels round some objects to the surface of a mask in the same place.
+
+    Each object's box is looked at alone, which saves what lies between: two lungs fill half of
+    the box round both.
+
+    Parameters
+    ----------
+    mask : (Z, Y, X) bool
+        What distances are to, such as vessels.
+    labels : (Z, Y, X) integer
+        The objects, such as lungs; 0 is background.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+
+    Returns
+    -------
+    (Z, Y, X) float32
+        In the box of each object the distance in mm to what of the mask lies in the same box, the
+        least where boxes overlap, 0 inside the mask; infinite elsewhere.
+    """
+    nearest = np.full(labels.shape, np.inf, np.float32)
+    for _, box in _boxes(labels):
+        np.minimum(nearest[box], distance_to(mask[box], spacing_mm), out=nearest[box])
+    return nearest
 
 
 def distance_to(mask: BoolArray, spacing_mm: FloatArray) -> FloatArray:
@@ -138,6 +174,12 @@ def close_gaps(mask: BoolArray, radius_mm: float, spacing_mm: FloatArray) -> Boo
         return closed[deep:-deep, high:-high, wide:-wide] | mask
     grown_bits = pack(mask, (deep, high, wide)).grown(radius_mm, spacing_mm)
     return unpack(grown_bits.flipped().grown(radius_mm, spacing_mm).flipped())
+
+
+def _boxes(labels: AnyArray) -> list[tuple[int, tuple[slice, slice, slice]]]:
+    """Labels that there are, and the box of each."""
+    found = ndimage.find_objects(labels)
+    return [(label, box) for label, box in enumerate(found, start=1) if box is not None]
 
 
 def _to_other_voxels(labels: AnyArray, spacing_mm: FloatArray) -> FloatArray:

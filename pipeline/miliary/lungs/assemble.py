@@ -9,7 +9,7 @@ import numpy as np
 from miliary.anatomy import SIDES, Anatomy, Excluded, Lung
 from miliary.arrays import BoolArray, LabelArray
 from miliary.config.lungs import LungSettings
-from miliary.kernels.distances import deeper_than, depth_inside, distance_to, within
+from miliary.kernels.distances import deeper_than, depth_inside, distance_beside, within
 from miliary.kernels.regions import bounding_box
 from miliary.lungs.hemithorax import KINDS
 from miliary.lungs.refine import LungMasks
@@ -64,7 +64,7 @@ def build_anatomy(
         vessel_mask=vessel,
         airway_mask=masks.airway_mask,
         pleura_mm=pleura_mm,
-        vessel_mm=distance_to(vessel, spacing),
+        vessel_mm=distance_beside(vessel, labels, spacing),
         lungs=tuple(lungs),
         notes=(*_missing(volumes, masks), zone_note),
         hemithorax_labels=masks.hemithorax_labels,
