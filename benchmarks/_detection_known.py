@@ -30,6 +30,8 @@ TISSUES_HU = {"30 HU": (30.0,), "30 +- 60 HU": (-43.5, 30.0, 103.5)}
 PSF_FACTORS = (1.0, 0.85, 1.15)
 BANDS_MM = ((1.2, 1.6), (1.6, 2.2), (2.2, 3.0))
 PER_LITRE = (0, 50, 300)
+#: Seeds of the real scan at these densities; without nodules there is but one.
+REAL_FALSE = {0: REAL_SEEDS[:1], 50: (), 300: REAL_SEEDS}
 
 
 def sizes(_: argparse.Namespace) -> Results:
@@ -165,7 +167,7 @@ def false_positives(options: argparse.Namespace, results: Results) -> None:
             make = partial(litre_phantom, seed, per_litre, 1.2, 3.0)
             name = f"phantom-{seed}" if per_litre == 300 else f"phantom-{seed}-{per_litre}"
             rows.append(["phantom", str(seed), str(per_litre), *said_false(name, make)])
-        for seed in () if options.phantoms else REAL_SEEDS[: 3 if per_litre else 1]:
+        for seed in () if options.phantoms else REAL_FALSE[per_litre]:
             name = f"{REAL}-{seed}" if per_litre == 300 else f"{REAL}-{seed}-{per_litre}"
             make = partial(real, seed, per_litre)
             rows.append([REAL, str(seed), str(per_litre), *said_false(name, make)])
