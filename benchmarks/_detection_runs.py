@@ -137,6 +137,8 @@ def told_of(name: str, make: Callable[[], Scene], psf_factor: float = 1.0) -> To
         accepted = everything.take(everything.score >= config.detect.threshold)
         nodules = measure(scene.hu, anatomy, accepted, quality, config.measure)
         rng = np.random.default_rng(17)
+        # As in the recipe: what is found is no vessel.
+        anatomy = anatomy.without_vessels_at(nodules.points_mm, nodules.diameter_mm)
         calibration, _ = calibrate(
             scene.hu, anatomy, nodules, quality, config, rng, scores=everything.score
         )

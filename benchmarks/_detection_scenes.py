@@ -27,6 +27,7 @@ from miliary.geometry import Geometry
 from miliary.kernels.distances import depth_inside, distance_to
 from miliary.lungs import segment_lungs
 from miliary.phantom import NoduleSpec, PhantomSpec, make_phantom
+from miliary.quality import estimate_quality
 from miliary.volume import Acquisition, Volume
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -160,8 +161,45 @@ def real(
     *,
     side: str = "both",
     scan: str = REAL,
+    own_spread: bool = False,
 ) -> Scene:
-    """A real scan with nodules put in by code that is not the package's."""
+    """A real scan with nodules put in by code that is not the package's.
+
+    With `own_spread` they are seen through the point spread that the package estimates in this
+    scan, and not through the usual one of ../shared/eval.
+    """
+    _, anatomy, _ = _real_lungs(scan)
+    name = f"{scan}-{seed}-{per_litre}-{low_mm}-{high_mm}-{side}" + "-own" * own_spread
+    hu, labels, truth = kept(
+        BUILD / "scenes",
+        f"put-{name}",
+        lambda: _put_in(scan, seed, per_litre, (low_mm, high_mm), side, own_spread),
+    )
+    anatomy = replace(anatomy, lung_labels=labels)
+    index = truth[:, :3] / np.asarray(anatomy.geometry.spacing_mm)
+    images = {
+        "pleura": anatomy.pleura_mm,
+        "fissure": anatomy.fissure_mm,
+        "vessel": anatomy.vessel_mm,
+    }
+    distances = {
+        key: np.full(len(truth), np.inf)
+        if image is None
+        else anatomy.at(image, index).astype(float)
+        for key, image in images.items()
+    }
+    return Scene(name, hu, anatomy, index, truth[:, 3], distances)
+
+
+def _put_in(
+    scan: str,
+    seed: int,
+    per_litre: float,
+    diameters_mm: tuple[float, float],
+    side: str,
+    own_spread: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The crop with nodules, the lungs that the package finds in it, and the truth (N, 4)."""
     volume, anatomy, rough = _real_lungs(scan)
     spacing = np.asarray(anatomy.geometry.spacing_mm)
     rough = rough[anatomy.box]
@@ -172,34 +210,25 @@ def real(
         rough &= anatomy.lung_labels != 3 - SIDES[side]
     rng = np.random.default_rng(seed)
     n = round(per_litre * np.count_nonzero(rough) * spacing.prod() / 1e6)
-    diameters = rng.uniform(low_mm, high_mm, n)
+    diameters = rng.uniform(*diameters_mm, n)
+    hu, truth = volume.hu[anatomy.box].astype(np.float32), np.empty((0, 4))
     if n == 0:
-        hu, truth = volume.hu[anatomy.box].astype(np.float32), np.empty((0, 4))
-    else:
-        hu, truth = _inserter().insert(
-            volume.hu[anatomy.box].astype(np.float32), spacing, rough, diameters, rng
-        )
+        return volume.hu[anatomy.box], anatomy.lung_labels, truth
+    wishes = {"psf": spread_to_ask(volume, anatomy)} if own_spread else {}
+    hu, truth = _inserter().insert(hu, spacing, rough, diameters, rng, **wishes)
     hu = np.rint(hu).astype(np.int16)
-    if n:
-        anatomy = _with_lungs_of(volume, hu, anatomy)
-    index = truth[:, :3] / spacing
-    images = {
-        "pleura": anatomy.pleura_mm,
-        "fissure": anatomy.fissure_mm,
-        "vessel": anatomy.vessel_mm,
-    }
-    distances = {
-        key: np.full(n, np.inf) if image is None else anatomy.at(image, index).astype(float)
-        for key, image in images.items()
-    }
-    return Scene(
-        f"{scan}-{seed}-{per_litre}-{low_mm}-{high_mm}-{side}",
-        hu,
-        anatomy,
-        index,
-        truth[:, 3],
-        distances,
-    )
+    return hu, _with_lungs_of(volume, hu, anatomy).lung_labels, truth
+
+
+def spread_to_ask(volume: Volume, anatomy: Anatomy) -> tuple[float, float]:
+    """Sigmas along z and in plane to ask of ../shared/eval, so that the scan's own come out.
+
+    It also takes the mean over each voxel, which adds a twelfth of its side squared.
+    """
+    quality = estimate_quality(volume.hu[anatomy.box], anatomy, Config().quality)
+    sigma = np.asarray(quality.psf_sigma_mm)
+    z, y, _ = np.sqrt(sigma**2 - np.asarray(anatomy.geometry.spacing_mm) ** 2 / 12)
+    return float(z), float(y)
 
 
 def _with_lungs_of(volume: Volume, hu: np.ndarray, anatomy: Anatomy) -> Anatomy:

@@ -20,7 +20,7 @@ from _detection_scenes import (
     real,
 )
 from _detection_tables import grade
-from _results import print_table
+from _results import Results
 from scipy import ndimage
 from skimage.feature import blob_log
 
@@ -38,15 +38,20 @@ THRESHOLDS_HU = (60.0, 90.0, 120.0, 160.0, 210.0)
 SIGMAS_MM = (0.6, 1.2, 3)
 
 
-def times(options: argparse.Namespace) -> None:
+def times(options: argparse.Namespace) -> Results:
     """Table (g): the lungs of a scan of 512 x 512 x 400; then a crop beside blob_log."""
-    print(f"\n{os.cpu_count()} cores, {n_threads()} threads, load {os.getloadavg()[0]:.1f}")
+    results = Results(
+        "detection-times",
+        "Seconds and memory of finding and measuring nodules in a whole scan, without reading and "
+        "anatomy; and a crop of 6 cm beside blob_log of scikit-image, both in one process.",
+    )
     if not options.phantoms:
-        whole()
-    beside_blob_log(options)
+        whole(results)
+    beside_blob_log(options, results)
+    return results
 
 
-def whole() -> None:
+def whole(results: Results) -> None:
     """The real scan on 400 slices of 512 x 512: its own pixels, slices interpolated."""
     _, anatomy, _ = _real_lungs(REAL)
     scene = real(REAL_SEEDS[0], 300)
@@ -65,7 +70,7 @@ def whole() -> None:
     fit_diameters(hu, inside, spacing, found, quality, Config().measure)
     end = time.perf_counter()
     litres = np.count_nonzero(inside) * spacing.prod() / 1e6
-    print_table(
+    results.table(
         f"Crop {hu.shape} of 512 x 512 x {SLICES}, {litres:.1f} l of lung, {len(found)} accepted",
         ["detect, s", "measure, s", "together, s", "CPU s", "extra peak, GB"],
         [
@@ -77,6 +82,7 @@ def whole() -> None:
                 f"{peak_gb() - before:.2f}",
             ]
         ],
+        f"{os.cpu_count()} cores, {n_threads()} threads, load before {os.getloadavg()[0]:.1f}.",
     )
 
 
@@ -85,7 +91,7 @@ def peak_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-def beside_blob_log(options: argparse.Namespace) -> None:
+def beside_blob_log(options: argparse.Namespace, results: Results) -> None:
     """Crops of each seed, both in one run: seconds, and sensitivity at equal false positives."""
     makes = [partial(litre_phantom, seed, 300, 1.2, 3.0) for seed in PHANTOM_SEEDS]
     if not options.phantoms:
@@ -101,7 +107,8 @@ def beside_blob_log(options: argparse.Namespace) -> None:
         graded = grade(ours.index_zyx * crop.spacing_mm, ours.score, crop.truth_mm, litres)
         rows += [[crop.name, *row] for row in peers(crop, graded, seconds, litres)]
     heads = ["crop", "threshold, HU", "its CPU s", "ours", "times", "false a litre", "its", "ours"]
-    print_table("blob_log at its thresholds; sensitivity 1.2 to 3 mm at equal false", heads, rows)
+    title = "blob_log at its thresholds; sensitivity 1.2 to 3 mm at equal false"
+    results.table(title, heads, rows)
 
 
 class Crop:

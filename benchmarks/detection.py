@@ -30,7 +30,7 @@ from _detection_runs import OWN_MM, Found, found_in
 from _detection_scenes import PHANTOM_SEEDS, REAL, REAL_SEEDS, Scene, litre_phantom, real
 from _detection_tables import REACH_MM, rate, share
 from _detection_times import times
-from _results import print_table
+from _results import Results
 from scipy.spatial import KDTree
 
 from miliary.config.detect import DetectSettings
@@ -70,8 +70,13 @@ def sources(only_phantoms: bool) -> dict[str, Callable[[], list[Found]]]:
     return groups
 
 
-def sensitivity(options: argparse.Namespace) -> None:
+def sensitivity(options: argparse.Namespace) -> Results:
     """Table (a): by diameter, at several rates of false positives and at the default."""
+    results = Results(
+        "detection-sensitivity",
+        "Share of nodules found, put into a real scan by other code or drawn in phantoms, by "
+        "diameter; what is found besides is false, a patient's own nodules too.",
+    )
     default = DetectSettings().threshold
     rows = []
     for name, group in sources(options.phantoms).items():
@@ -87,13 +92,14 @@ def sensitivity(options: argparse.Namespace) -> None:
         told = rate(n, sum(g.litres for g in graded))
         rows.append([name, "false a litre", *map(str, FALSE_PER_LITRE), told, ""])
     heads = ["scan", "mm", *(f"at {n} a litre" for n in FALSE_PER_LITRE)]
-    print_table(
+    results.table(
         f"Sensitivity, {PER_LITRE} nodules a litre, three seeds; default threshold {default}",
         [*heads, "at the default", f"scored (within {OWN_MM} mm)"],
         rows,
     )
     if not options.phantoms:
-        untouched()
+        untouched(results)
+    return results
 
 
 def pooled(scenes: list[Found], graded: list, limits: list[float], low: float, high: float) -> str:
@@ -123,7 +129,7 @@ def in_band(scene: Found, low: float, high: float) -> np.ndarray:
     return (scene.diameter_mm >= low) & (scene.diameter_mm < high)
 
 
-def untouched() -> None:
+def untouched(results: Results) -> None:
     """False positives of the default in scans as they are; patients' own nodules count as such."""
     default, rows = DetectSettings().threshold, []
     for scan in SCANS:
@@ -132,11 +138,16 @@ def untouched() -> None:
             lung = found.lung(sides)
             n = int((lung.candidates.score >= default).sum())
             rows.append([scan, name, rate(n, sum(lung.litres.values()))])
-    print_table("Accepted in scans without insertion", ["scan", "lung", "a litre"], rows)
+    results.table("Accepted in scans without insertion", ["scan", "lung", "a litre"], rows)
 
 
-def regions(options: argparse.Namespace) -> None:
+def regions(options: argparse.Namespace) -> Results:
     """Table (b): sensitivity by what a nodule lies beside, at 10 false positives a litre."""
+    results = Results(
+        "detection-regions",
+        "Share of nodules found by what they lie beside: the pleura, a fissure or a vessel, the "
+        "first that holds.",
+    )
     rows = []
     for name, group in sources(options.phantoms).items():
         scenes = group()
@@ -152,15 +163,21 @@ def regions(options: argparse.Namespace) -> None:
                 )
                 cells.append(f"{share(hits.sum(), len(hits))} of {len(hits)}")
             rows.append([name, f"{low}-{high}", *cells])
-    print_table(
+    results.table(
         "Sensitivity at 10 false positives a litre, by place",
         ["scan", "mm", "interior", "outer 3 mm", "fissure (2 mm)", "vessel (2 mm)"],
         rows,
     )
+    return results
 
 
-def dense(options: argparse.Namespace) -> None:
+def dense(options: argparse.Namespace) -> Results:
     """Table (f): what is lost, merged and doubled at 1 nodule per ml, at the default."""
+    results = Results(
+        "detection-dense",
+        "What is found, merged with a neighbour and found twice at 1 nodule per ml, and at a fifth "
+        "of that.",
+    )
 
     def left_lung(seed: int, per_litre: int) -> Scene:
         return real(seed, per_litre, *DENSE_MM, side="left")
@@ -184,7 +201,8 @@ def dense(options: argparse.Namespace) -> None:
             told = [share(k, n) for k in (hits, merged, doubled)]
             rows.append([name, f"{per_litre / 1000}", str(n), *told])
     heads = ["scan", "per ml", "nodules", "found", "merged", "doubled"]
-    print_table("Dense nodules of 1.6 to 2.4 mm at the default operating point", heads, rows)
+    results.table("Dense nodules of 1.6 to 2.4 mm at the default operating point", heads, rows)
+    return results
 
 
 def outcomes(scene: Found) -> tuple[int, int, int, int]:
@@ -221,7 +239,7 @@ PARTS = {
 }
 
 
-def parts(names: list[str]) -> Iterator[Callable[[argparse.Namespace], None]]:
+def parts(names: list[str]) -> Iterator[Callable[[argparse.Namespace], Results]]:
     """The parts asked for; all of them for none."""
     for name, part in PARTS.items():
         if not names or name in names:
@@ -234,9 +252,12 @@ def main() -> None:
     )
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all unless named")
     parser.add_argument("--phantoms", action="store_true", help="without the real scans")
+    parser.add_argument("--keep", action="store_true", help="keep the tables in benchmarks/results")
     options = parser.parse_args()
     for part in parts(options.parts):
-        part(options)
+        results = part(options)
+        if options.keep:
+            print(results.keep())
 
 
 if __name__ == "__main__":

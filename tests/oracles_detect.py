@@ -45,6 +45,23 @@ def interpolate(image, index):
     return total
 
 
+def laplacian(image, spacing_mm):
+    """Sum the second differences; beyond the border the outermost voxels go on."""
+    wide = np.pad(image.astype(float), 1, mode="edge")
+    middle, total = wide[1:-1, 1:-1, 1:-1], 0.0
+    for axis, length in enumerate(spacing_mm):
+        ahead, back = (np.roll(wide, step, axis)[1:-1, 1:-1, 1:-1] for step in (1, -1))
+        total = total + (ahead + back - 2 * middle) / length**2
+    return total
+
+
+def interior_indices(shape):
+    """List the voxels that have all their 26 neighbours."""
+    inner = np.zeros(shape, bool)
+    inner[1:-1, 1:-1, 1:-1] = True
+    return np.flatnonzero(inner)
+
+
 def flood(mask, seed):
     """Walk from a voxel to all that hang together with it, diagonals too."""
     if not mask[seed]:

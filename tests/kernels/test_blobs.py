@@ -7,8 +7,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import oracles_detect as oracles
+from miliary.kernels import blobs as blobs_module
 from miliary.kernels.blobs import find_blobs
-from miliary.kernels.filters import laplacian, smooth
+from miliary.kernels.filters import hessian_at, smooth
+from miliary.kernels.maxima import local_maxima
 
 SPACING = np.array([1.0, 0.7, 0.75])
 PSF = (0.5, 0.45, 0.45)
@@ -96,10 +98,45 @@ def test_columns_agree_with_each_other_and_with_the_dense_laplacian(rng):
     own = blobs.laplacians_hu[np.arange(len(blobs)), np.searchsorted(SIGMAS, blobs.sigma_mm)]
     assert_allclose(blobs.curvatures_hu.sum(axis=1), own, atol=0.05)
     assert (own > LIMITS["min_laplacian_hu"]).all()
-    dense = -(0.85**2) * laplacian(smooth(image, 0.85, SPACING), SPACING)
+    dense = -(0.85**2) * oracles.laplacian(smooth(image, 0.85, SPACING), SPACING)
     assert_allclose(
         blobs.laplacians_hu[:, 1], dense[tuple(blobs.voxel_zyx.T)], rtol=1e-4, atol=0.01
     )
+
+
+def test_tiles_do_not_show(rng, monkeypatch):
+    image, _ = balls(rng, 2.0, noise_hu=60.0)
+    inside = rng.random(image.shape) < 0.9
+    whole = find(image, inside)
+    monkeypatch.setattr(blobs_module, "_TILE", (5, 7, 11))
+    parts = find(image, inside)
+    assert len(whole) > 100
+    assert_array_equal(parts.voxel_zyx, whole.voxel_zyx)
+    assert_array_equal(parts.sigma_mm, whole.sigma_mm)
+    # A tile is told from its first voxel on, and rounds accordingly.
+    assert_allclose(parts.index_zyx, whole.index_zyx, atol=1e-3)
+    assert_allclose(parts.curvatures_hu, whole.curvatures_hu, atol=0.01)
+    assert_allclose(parts.laplacians_hu, whole.laplacians_hu, atol=0.01)
+
+
+def test_blobs_are_all_maxima_of_the_smallest_eigenvalue(rng):
+    image, _ = balls(rng, 2.0, noise_hu=60.0)
+    smoothed = smooth(image, 0.85, SPACING)
+    index = oracles.interior_indices(image.shape)
+    smallest = np.zeros(image.shape)
+    eigenvalues = np.linalg.eigvalsh(hessian_at(smoothed, index, SPACING))
+    smallest.ravel()[index] = -eigenvalues[:, 2] * 0.85**2
+    high = -(0.85**2) * oracles.laplacian(smoothed, SPACING).ravel()[index]
+    wanted = (smallest.ravel()[index] > 10) & (high > 30)
+    smallest.ravel()[index[~wanted]] = 0
+    expected = index[wanted & local_maxima(smallest, index)]
+    found = find(image, sigmas=(0.85,), merge_mm=0.0)
+    assert_array_equal(np.ravel_multi_index(tuple(found.voxel_zyx.T), image.shape), expected)
+
+
+def test_a_negative_curvature_is_refused():
+    with pytest.raises(ValueError, match=r"must be 0 or more, got -1\.0"):
+        find(np.zeros((9, 9, 9), np.float32), min_curvature_hu=-1.0)
 
 
 def test_no_two_blobs_are_nearer_than_the_merging_distance(rng):

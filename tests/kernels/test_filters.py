@@ -7,9 +7,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 
-from miliary.kernels.filters import hessian_at, laplacian, smooth
+from miliary.kernels import filters
+from miliary.kernels.filters import (
+    gaussian_reach,
+    hessian_at,
+    smooth,
+    smooth_at,
+    smooth_inner,
+)
 from miliary.kernels.hessian import eigenvalues_at
-from oracles_detect import SHAPE, SPACING
+from oracles_detect import SHAPE, SPACING, laplacian
 
 #: Single precision at lung's -850 HU, over the square of the smallest voxel side.
 ROUNDING_HU = 2e-3
@@ -58,31 +65,31 @@ def test_smoothing_commutes_with_mirroring(rng):
 @pytest.mark.parametrize("threads", ["1", "4"])
 def test_slabs_do_not_show(rng, monkeypatch, threads):
     image = rng.normal(-850, 60, SHAPE).astype(np.float32)
-    once = smooth(image, 1.2, SPACING), laplacian(image, SPACING)
+    once = smooth(image, 1.2, SPACING)
     monkeypatch.setenv("MILIARY_THREADS", threads)
-    assert_array_equal(smooth(image, 1.2, SPACING), once[0])
-    assert_array_equal(laplacian(image, SPACING), once[1])
+    assert_array_equal(smooth(image, 1.2, SPACING), once)
 
 
-def test_laplacian_of_a_parabola_is_the_trace():
-    image = parabola([[3.0, 1.0, 0.0], [1.0, -2.0, 0.5], [0.0, 0.5, 4.0]]).astype(np.float32)
-    inner = laplacian(image, SPACING)[1:-1, 1:-1, 1:-1]
-    assert_allclose(inner, 3.0 - 2.0 + 4.0, atol=0.01)
+@pytest.mark.parametrize("sigma_mm", [0.45, 1.2])
+def test_the_inner_part_is_blurred_as_the_whole(rng, sigma_mm):
+    image = rng.normal(-850, 60, SHAPE).astype(np.float32)
+    reach = gaussian_reach(sigma_mm / SPACING)
+    inner = tuple(slice(far, n - far) for far, n in zip(reach, SHAPE, strict=True))
+    found = smooth_inner(image, sigma_mm / SPACING)
+    assert found.dtype == np.float32
+    assert_allclose(found, smooth(image, sigma_mm, SPACING)[inner], atol=ROUNDING_HU)
 
 
-def test_laplacian_of_one_bright_voxel_by_hand():
-    image = np.zeros((3, 4, 5), np.float32)
-    image[1, 2, 2] = 1.0
-    result = laplacian(image, np.array([2.0, 1.0, 0.5]))
-    assert_allclose(result[1, 2], [0, 4, -2 * (0.25 + 1 + 4), 4, 0], rtol=1e-6)
-    assert_allclose(result[:, 2, 2], [0.25, -10.5, 0.25], rtol=1e-6)
-    assert_allclose(result[1, :, 2], [0, 1, -10.5, 1], rtol=1e-6)
-    assert result[0, 1, 2] == 0
-
-
-def test_flat_lung_has_no_laplacian_anywhere():
-    flat = np.full(SHAPE, -850, np.float32)
-    assert np.abs(laplacian(flat, SPACING)).max() < ROUNDING_HU
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+def test_chosen_voxels_are_blurred_as_the_whole(rng, monkeypatch, dtype):
+    monkeypatch.setattr(filters, "_CHUNK", 7)
+    image = rng.normal(-850, 60, SHAPE).astype(dtype)
+    corners = np.array([[0, 0, 0], np.array(SHAPE) - 1])
+    voxels = np.concatenate([corners, rng.integers(0, SHAPE, (30, 3))])
+    found = smooth_at(image, voxels, 0.85, SPACING)
+    expected = smooth(image, 0.85, SPACING)[tuple(voxels.T)]
+    assert_allclose(found, expected, atol=ROUNDING_HU)
+    assert smooth_at(image, voxels[:0], 0.85, SPACING).shape == (0,)
 
 
 def test_hessian_of_a_parabola_is_its_matrix_at_every_inner_voxel():
@@ -112,14 +119,14 @@ def test_twice_the_spacing_is_a_quarter_of_the_curvature(rng):
     assert_allclose(
         4 * hessian_at(image, index, 2 * SPACING), hessian_at(image, index, SPACING), rtol=1e-9
     )
-    assert_allclose(4 * laplacian(image, 2 * SPACING), laplacian(image, SPACING), atol=ROUNDING_HU)
 
 
 def test_inputs_stay_as_they_are(rng):
     image = rng.normal(-850, 200, SHAPE).astype(np.float32)
     before = image.copy()
     smooth(image, 0.8, SPACING)
-    laplacian(image, SPACING)
+    smooth_inner(image, 0.5 / SPACING)
+    smooth_at(image, np.array([[9, 11, 14]]), 0.8, SPACING)
     assert_array_equal(image, before)
 
 

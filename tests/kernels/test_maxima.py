@@ -7,39 +7,21 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import oracles_detect as oracles
-from miliary.kernels.maxima import interior_indices, local_maxima, suppress_neighbours
+from miliary.kernels.maxima import local_maxima, suppress_neighbours
 
 SHAPE = oracles.SHAPE
 
 
 def maxima_everywhere(image):
-    index = interior_indices(np.ones(image.shape, bool))
+    index = oracles.interior_indices(image.shape)
     return index[local_maxima(image, index)]
-
-
-def test_interior_voxels_by_hand():
-    mask = np.ones((3, 4, 5), bool)
-    mask[1, 1, 2] = False
-    assert_array_equal(interior_indices(mask), [26, 28, 31, 32, 33])
-
-
-def test_interior_voxels_are_those_of_the_mask_that_are_off_the_border(rng):
-    mask = rng.random(SHAPE) > 0.6
-    inner = np.zeros(SHAPE, bool)
-    inner[1:-1, 1:-1, 1:-1] = mask[1:-1, 1:-1, 1:-1]
-    assert_array_equal(interior_indices(mask), np.flatnonzero(inner))
-
-
-@pytest.mark.parametrize("shape", [(2, 9, 9), (9, 1, 9), (0, 0, 0)])
-def test_a_thin_image_has_no_interior(shape):
-    assert len(interior_indices(np.ones(shape, bool))) == 0
 
 
 def test_maxima_match_the_loop_over_neighbours(rng):
     # Few levels, so that there are ties.
     image = rng.integers(0, 6, (7, 9, 11)).astype(np.float32)
     found = maxima_everywhere(image)
-    index = interior_indices(np.ones(image.shape, bool))
+    index = oracles.interior_indices(image.shape)
     places = zip(*(axis.tolist() for axis in np.unravel_index(index, image.shape)), strict=True)
     expected = index[[oracles.is_maximum(image, place) for place in places]]
     assert len(expected) > 3

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from miliary.kernels.filters import laplacian
 from miliary.kernels.hessian import hessian_entries, symmetric_eigenvalues
 from miliary.kernels.plates import (
     bright_curvature,
@@ -15,6 +14,7 @@ from miliary.kernels.plates import (
     sheet_points,
     sheet_steps,
 )
+from oracles_detect import laplacian
 
 SHAPE, SPACING = (29, 31, 33), np.array([1.25, 0.7, 0.8])
 WIDTH_MM = 1.3

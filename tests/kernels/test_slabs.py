@@ -9,7 +9,15 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import ndimage
 
-from miliary.kernels.slabs import beside, filter_in_slabs, n_threads, over_slabs, slab_of
+from miliary.kernels.slabs import (
+    beside,
+    cut_with_halo,
+    filter_in_slabs,
+    n_threads,
+    over_slabs,
+    slab_of,
+    tiles_of,
+)
 
 
 def running_sum(part):
@@ -98,3 +106,30 @@ def test_work_beside_a_block_goes_on_while_the_block_does(monkeypatch):
         # On one thread it would wait for itself.
         done.set()
         assert result()
+
+
+def test_tiles_cover_a_mask_once_and_hold_no_empty_margin(rng):
+    mask = np.zeros((19, 23, 29), bool)
+    mask[3:9, 4:20, 5:8] = rng.random((6, 16, 3)) < 0.5
+    mask[12:18, 2:5, 20:] = True
+    count = np.zeros(mask.shape, int)
+    for tile in tiles_of(mask, (7, 9, 11)):
+        count[tile] += 1
+        part = mask[tile]
+        assert (np.array(part.shape) <= (7, 9, 11)).all()
+        for axis in range(3):
+            lines = part.any(axis=tuple({0, 1, 2} - {axis}))
+            assert lines[0]
+            assert lines[-1]
+    assert count.max() == 1
+    assert count[mask].all()
+    assert tiles_of(np.zeros(mask.shape, bool), (7, 9, 11)) == []
+
+
+def test_a_part_with_its_halo_goes_on_beyond_the_border(rng):
+    image = rng.integers(-1000, 100, (5, 7, 9)).astype(np.int16)
+    box = (slice(0, 2), slice(3, 5), slice(6, 9))
+    found = cut_with_halo(image, box, np.array([1, 0, 2]))
+    expected = np.pad(image, 3, mode="edge")[2:6, 6:8, 7:14]
+    assert found.dtype == np.float32
+    assert_array_equal(found, expected)

@@ -1,4 +1,4 @@
-"""Scale space of a 3-D image: Gaussian smoothing, its Laplacian, its Hessian where wanted."""
+"""Scale space of a 3-D image: Gaussian smoothing, whole or where wanted, and its Hessian."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from miliary.kernels.slabs import over_slabs, slab_of
 #: Gaussians are cut off here: 4 standard deviations hold all but 6e-5 of the weight.
 _TRUNCATE_SIGMAS = 4.0
 #: Voxels worked on at a time: what they need stays in the cache.
-_BLUR_VOXELS, _DIFFERENCE_VOXELS = 2**21, 2**18
+_BLUR_VOXELS = 2**21
 #: Voxels of a row that one product of matrices blurs: with few, the neighbours that are read but
 #: not blurred cost; with many, the zeros of the band do.
 _BLOCK = 32
@@ -169,61 +169,6 @@ def smooth_at(
         # Not a matrix product: its rounding would depend on the other voxels of the batch.
         result[rows] = (values * weights).sum(axis=1)
     return result
-
-
-def laplacian(image: FloatArray, spacing_mm: FloatArray) -> FloatArray:
-    """Sum of the second differences along the three axes.
-
-    Differences of a smoothed image sum to zero exactly, which a sampled second derivative of a
-    Gaussian does not: cut short, it answers to flat lung (measured: 2.4 HU a squared voxel at
-    -850 HU, 1.28 voxels of sigma, cut at 3.5 sigmas).
-
-    Parameters
-    ----------
-    image : (Z, Y, X) float32
-        Smoothed image.
-    spacing_mm : (3,) float
-        Voxel size along z, y and x.
-
-    Returns
-    -------
-    (Z, Y, X) float32
-        Laplacian, in units of the image per mm2; beyond its border the outermost voxels go on.
-    """
-    weights = (1.0 / np.asarray(spacing_mm, float) ** 2).astype(np.float32)
-    result = np.empty(image.shape, np.float32)
-    n = len(image)
-
-    def work(start: int, stop: int) -> None:
-        here, total = image[start:stop], result[start:stop]
-        # Beyond the border the outermost voxel goes on.
-        before = (
-            np.concatenate([image[:1], image[: stop - 1]])
-            if start == 0
-            else image[start - 1 : stop - 1]
-        )
-        after = (
-            np.concatenate([image[start + 1 :], image[-1:]])
-            if stop == n
-            else image[start + 1 : stop + 1]
-        )
-        np.add(before, after, out=total)
-        total *= weights[0]
-        for axis in (1, 2):
-            turned = np.moveaxis(total, axis, 0)
-            turned += weights[axis] * _neighbours(np.moveaxis(here, axis, 0))
-        total -= 2 * weights.sum() * here
-
-    over_slabs(work, n, slab_of(image.shape, _DIFFERENCE_VOXELS))
-    return result
-
-
-def _neighbours(line: FloatArray) -> FloatArray:
-    """Sum of both neighbours along the first axis; beyond the border the outermost go on."""
-    total = np.empty_like(line)
-    np.add(line[:-2], line[2:], out=total[1:-1])
-    total[0], total[-1] = line[0] + line[min(1, len(line) - 1)], line[-1] + line[-min(2, len(line))]
-    return total
 
 
 def hessian_at(image: FloatArray, flat_index: IntArray, spacing_mm: FloatArray) -> FloatArray:

@@ -75,7 +75,8 @@ class Interpolator:
             np.minimum(np.maximum(np.arange(a, a + n), 0), end)
             for a, n, end in zip(first, self._size, last, strict=True)
         )
-        return self._image[z[:, None, None], y[:, None], x]
+        patch: FloatArray = self._image[z[:, None, None], y[:, None], x]
+        return patch
 
     def _weigh(self, fraction: FloatArray) -> FloatArray:
         """Find the first of the eight voxels of every place, and its weights (3, N, K)."""

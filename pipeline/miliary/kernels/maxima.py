@@ -10,26 +10,6 @@ from scipy.spatial import KDTree
 from miliary.arrays import BoolArray, FloatArray, IntArray
 
 
-def interior_indices(mask: BoolArray) -> IntArray:
-    """Flat indices of the true voxels that have all their 26 neighbours in the image.
-
-    Parameters
-    ----------
-    mask : (Z, Y, X) bool
-        Any mask.
-
-    Returns
-    -------
-    (N,) int
-        Increasing.
-    """
-    inner = mask[1:-1, 1:-1, 1:-1]
-    z, y, x = np.nonzero(inner)
-    _, height, width = mask.shape
-    flat: IntArray = ((z + 1) * height + y + 1) * width + x + 1
-    return flat
-
-
 def local_maxima(image: FloatArray, flat_index: IntArray) -> BoolArray:
     """Tell which of some voxels are greater than all their 26 neighbours.
 

@@ -1,0 +1,54 @@
+"""Interpolation around points against the eight voxels by hand and against SciPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import ndimage
+
+import oracles_detect as oracles
+from miliary.kernels.interpolation import Interpolator
+
+SHAPE = oracles.SHAPE
+#: Weights are kept in single precision: some 1e-6 of a voxel, at steps of several hundred HU.
+ROUNDING_HU = 2e-3
+
+
+def test_values_are_those_of_the_eight_voxels_by_hand(rng):
+    image = rng.normal(-850, 100, SHAPE).astype(np.float32)
+    offsets = rng.uniform(-3, 3, (9, 3))
+    # Beyond the border too.
+    index = rng.uniform(-1, SHAPE, (6, 3))
+    found = Interpolator(image, offsets, 6).around(index)
+    for n, k in np.ndindex(found.shape):
+        expected = oracles.interpolate(image, index[n] + offsets[k])
+        assert_allclose(found[n, k], expected, atol=ROUNDING_HU)
+
+
+def test_many_points_match_scipy(rng):
+    image = rng.normal(-850, 100, SHAPE).astype(np.float32)
+    offsets = rng.uniform([-2, -4, -3], [5, 1, 2], (200, 3))
+    index = rng.uniform(-5, np.array(SHAPE) + 5, (50, 3))
+    found = Interpolator(image, offsets, 50).around(index)
+    places = np.moveaxis(index[:, None] + offsets, -1, 0)
+    expected = ndimage.map_coordinates(image.astype(float), places, order=1, mode="nearest")
+    assert_allclose(found, expected, atol=ROUNDING_HU)
+
+
+@pytest.mark.parametrize("whole", [0, 3])
+def test_voxels_themselves_are_read_exactly(rng, whole):
+    image = rng.normal(-850, 100, SHAPE).astype(np.float32)
+    index = np.array([[7.0, 9.0, 11.0], [8.0, 3.0, 25.0]])
+    found = Interpolator(image, np.full((1, 3), whole), 2).around(index)
+    assert_array_equal(found[:, 0], image[tuple((index + whole).astype(int).T)])
+
+
+def test_fewer_points_than_there_is_room_for_and_none(rng):
+    image = rng.normal(-850, 100, SHAPE).astype(np.float32)
+    offsets = rng.uniform(-3, 3, (9, 3))
+    index = rng.uniform(4, 14, (5, 3))
+    read = Interpolator(image, offsets, 5)
+    every = read.around(index).copy()
+    assert_array_equal(read.around(index[2:4]), every[2:4])
+    assert read.around(index[:0]).shape == (0, 9)
