@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _results import Results
 from scipy import ndimage
 
 import miliary
-from _results import Results
 from miliary import case_files, case_folder
 from miliary.analysis import Analysis
 from miliary.config.reading import ReadSettings

@@ -27,8 +27,6 @@ sys.path.insert(0, str(ROOT / "tests"))
 import browser  # noqa: E402 - a helper of the tests, which are no package
 
 REPORT_PX, VIEWER_PX = (1100, 1480), (1400, 900)
-#: Colours of a picture: enough for grey and a few marks, in a third of the space.
-COLOURS = 128
 
 
 def main(out: Path) -> None:
@@ -65,7 +63,7 @@ def choose(window: browser.Browser, name: str, value: str) -> None:
 
 
 def take(window: browser.Browser, path: Path) -> None:
-    """Save what the window shows, in few colours."""
+    """Save what the window shows, in 256 colours that hold the few marks as well as the greys."""
     window.run(
         "window.drawn = 0; requestAnimationFrame(() => requestAnimationFrame(() => drawn = 1))"
     )
@@ -73,7 +71,8 @@ def take(window: browser.Browser, path: Path) -> None:
     shot = base64.b64decode(window.call("Page.captureScreenshot")["data"])
     picture = Image.open(io.BytesIO(shot)).convert("RGB")
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    few = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
     print(path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -37,8 +38,11 @@ class Browser:
         self._loaded = False
 
         def plug() -> None:
-            # The protocol wants the two ends as 3 and 4, whatever numbers they have here.
-            first, second = os.dup(command_in), os.dup(answer_out)
+            # The protocol wants the two ends as 3 and 4, whatever numbers they have here. Copies
+            # that already had these numbers would be closed when the program starts.
+            first, second = (
+                fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (command_in, answer_out)
+            )
             os.dup2(first, 3)
             os.dup2(second, 4)
 

@@ -29,15 +29,15 @@ def shared() -> Path:
 @pytest.fixture(autouse=True)
 def _summaries_are_as_described(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hold every `summary.json` that a test writes against the schema in the package."""
-    case_folder = sys.modules.get("miliary.case_folder")
-    if case_folder is None:
+    case_files = sys.modules.get("miliary.case_files")
+    if case_files is None:
         return
-    write_json = case_folder.write_json
+    write_json = case_files.write_json
 
     def write_and_check(path: Path, data: object) -> Path:
         written: Path = write_json(path, data)
-        if written.name == case_folder.SUMMARY:
+        if written.name == case_files.SUMMARY:
             oracles_schema.check_file(written)
         return written
 
-    monkeypatch.setattr(case_folder, "write_json", write_and_check)
+    monkeypatch.setattr(case_files, "write_json", write_and_check)

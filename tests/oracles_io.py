@@ -152,3 +152,23 @@ def dicomdir(path: Path, leads_to: list[str]) -> None:
     directory.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
     directory.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     directory.save_as(path, enforce_file_format=True)
+
+
+def segment_points(path, number):
+    """World points of a segment's voxels, straight from the frames of the file."""
+    ds = pydicom.dcmread(path)
+    shared = ds.SharedFunctionalGroupsSequence[0]
+    across, down = np.reshape(
+        np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float), (2, 3)
+    )
+    row_mm, column_mm = (float(v) for v in shared.PixelMeasuresSequence[0].PixelSpacing)
+    points = []
+    frames = ds.pixel_array.reshape(-1, ds.Rows, ds.Columns)
+    for frame, groups in zip(frames, ds.PerFrameFunctionalGroupsSequence, strict=True):
+        if groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number:
+            origin = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
+            rows, columns = np.nonzero(frame)
+            points.append(
+                origin + np.outer(rows * row_mm, down) + np.outer(columns * column_mm, across)
+            )
+    return np.concatenate(points)

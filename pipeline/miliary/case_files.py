@@ -11,6 +11,7 @@ from miliary.geometry import Geometry
 from miliary.io.case_places import SUMMARY
 from miliary.io.cases import RIND_COLUMNS
 from miliary.io.segmentation import write_nodule_map, write_segmentation
+from miliary.io.source_images import source_images
 from miliary.io.structured_report import write_structured_report
 from miliary.io.tables import write_csv, write_json, write_markups
 from miliary.kernels.ball_labels import label_balls
@@ -199,14 +200,14 @@ def write_dicom(
     series : SeriesInfo
         The series that was read.
     """
-    settings, nodules = analysis.config.read, analysis.nodules
+    images, nodules = source_images(series, analysis.config.read), analysis.nodules
     threshold = analysis.config.detect.threshold
     # Candidates are no findings. Label 0 is no nodule; those beyond the last were not drawn.
     is_micro = np.concatenate([[False], nodules.micronodule & (nodules.score >= threshold)])
     write_segmentation(
         folder / "findings.seg.dcm",
         series,
-        settings,
+        images,
         lung_labels=analysis.anatomy.lung_labels,
         micronodules=is_micro[nodule_labels],
         box=analysis.anatomy.box,
@@ -215,14 +216,14 @@ def write_dicom(
         write_nodule_map(
             folder / "nodules.seg.dcm",
             series,
-            settings,
+            images,
             nodule_labels=nodule_labels,
             box=analysis.anatomy.box,
         )
     write_structured_report(
         folder / "findings.sr.dcm",
         series,
-        settings,
+        images,
         nodules,
         flag=analysis.miliary.flag,
         pattern=analysis.pattern.label,

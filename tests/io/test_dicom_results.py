@@ -15,6 +15,7 @@ from miliary.errors import SeriesError
 from miliary.geometry import Geometry
 from miliary.io.segmentation import write_segmentation
 from miliary.io.series import find_inputs
+from miliary.io.source_images import source_images
 from miliary.io.structured_report import write_structured_report
 from miliary.io.write_dicom import write_series
 from miliary.nodules import Nodules
@@ -29,26 +30,6 @@ def _labels(rng):
     labels[1:12, 2:13, 2:11], labels[1:13, 3:12, 15:24] = 1, 2
     micronodules = (labels > 0) & (rng.random(labels.shape) < 0.02)
     return labels, micronodules
-
-
-def _segment_points(path, number):
-    """World points of a segment's voxels, straight from the frames of the file."""
-    ds = pydicom.dcmread(path)
-    shared = ds.SharedFunctionalGroupsSequence[0]
-    across, down = np.reshape(
-        np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float), (2, 3)
-    )
-    row_mm, column_mm = (float(v) for v in shared.PixelMeasuresSequence[0].PixelSpacing)
-    points = []
-    frames = ds.pixel_array.reshape(-1, ds.Rows, ds.Columns)
-    for frame, groups in zip(frames, ds.PerFrameFunctionalGroupsSequence, strict=True):
-        if groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number:
-            origin = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
-            rows, columns = np.nonzero(frame)
-            points.append(
-                origin + np.outer(rows * row_mm, down) + np.outer(columns * column_mm, across)
-            )
-    return np.concatenate(points)
 
 
 def _sorted(points):
@@ -72,12 +53,17 @@ def test_segments_lie_where_the_masks_lie(tmp_path, rng, kind):
     (info,) = find_inputs([folder], SETTINGS)
     labels, micronodules = _labels(rng)
     path = write_segmentation(
-        tmp_path / "f.dcm", info, SETTINGS, lung_labels=labels, micronodules=micronodules, box=BOX
+        tmp_path / "f.dcm",
+        info,
+        source_images(info, SETTINGS),
+        lung_labels=labels,
+        micronodules=micronodules,
+        box=BOX,
     )
     grid = volume.geometry.crop(BOX)
     for number, mask in enumerate((labels == 1, labels == 2, micronodules), start=1):
         wanted = grid.to_world(np.argwhere(mask).astype(float))
-        assert_array_equal(_sorted(_segment_points(path, number)), _sorted(wanted))
+        assert_array_equal(_sorted(made.segment_points(path, number)), _sorted(wanted))
     ds = pydicom.dcmread(path)
     assert [item.SegmentLabel for item in ds.SegmentSequence] == [
         "Right lung",
@@ -94,11 +80,23 @@ def test_empty_segments_are_left_out(tmp_path, rng):
     (info,) = find_inputs([made.write(tmp_path / "ct")], SETTINGS)
     labels, none = np.where(_labels(rng)[0] == 2, 2, 0), np.zeros((15, 17, 26), bool)
     path = write_segmentation(
-        tmp_path / "f.dcm", info, SETTINGS, lung_labels=labels, micronodules=none, box=BOX
+        tmp_path / "f.dcm",
+        info,
+        source_images(info, SETTINGS),
+        lung_labels=labels,
+        micronodules=none,
+        box=BOX,
     )
     assert [s.SegmentLabel for s in pydicom.dcmread(path).SegmentSequence] == ["Left lung"]
     with pytest.raises(ValueError, match="three empty masks"):
-        write_segmentation(path, info, SETTINGS, lung_labels=labels * 0, micronodules=none, box=BOX)
+        write_segmentation(
+            path,
+            info,
+            source_images(info, SETTINGS),
+            lung_labels=labels * 0,
+            micronodules=none,
+            box=BOX,
+        )
 
 
 def test_a_volume_file_has_no_dicom_results(tmp_path):
@@ -108,7 +106,7 @@ def test_a_volume_file_has_no_dicom_results(tmp_path):
         write_structured_report(
             tmp_path / "r.dcm",
             info,
-            SETTINGS,
+            source_images(info, SETTINGS),
             Nodules.empty(),
             flag="absent",
             pattern="none",
@@ -150,7 +148,7 @@ def test_a_report_holds_summary_and_the_best_nodules(tmp_path):
     path = write_structured_report(
         tmp_path / "r.dcm",
         info,
-        SETTINGS,
+        source_images(info, SETTINGS),
         nodules,
         flag="present",
         pattern="centrilobular",
@@ -185,7 +183,7 @@ def test_an_unknown_flag_is_refused(tmp_path):
         write_structured_report(
             tmp_path / "r.dcm",
             info,
-            SETTINGS,
+            source_images(info, SETTINGS),
             Nodules.empty(),
             flag="maybe",
             pattern="none",

@@ -23,7 +23,9 @@ from miliary.io.images import write_mask
 from miliary.io.reading import read_series
 from miliary.io.segmentation import write_nodule_map, write_segmentation
 from miliary.io.series import find_inputs
+from miliary.io.source_images import source_images
 from miliary.io.structured_report import write_structured_report
+from miliary.io.tables import write_markups
 from miliary.io.write_dicom import write_series
 from miliary.nodules import Nodules
 from miliary.volume import Volume
@@ -109,15 +111,21 @@ def nodules(volume):
 def segmentation(case, path):
     info, _, box, labels, micronodules = case
     return write_segmentation(
-        path, info, SETTINGS, lung_labels=labels, micronodules=micronodules, box=box
+        path,
+        info,
+        source_images(info, SETTINGS),
+        lung_labels=labels,
+        micronodules=micronodules,
+        box=box,
     )
 
 
 def report(case, path):
     info, volume, *_ = case
     return write_structured_report(
-        path, info, SETTINGS, nodules(volume), flag="present", pattern="random",
-        lungs=(Lung("right", 2.0, 1.9), Lung("left", 1.0, 0.9)), min_score=0.5, max_nodules=10,
+        path, info, source_images(info, SETTINGS), nodules(volume), flag="present",
+        pattern="random", lungs=(Lung("right", 2.0, 1.9), Lung("left", 1.0, 0.9)), min_score=0.5,
+        max_nodules=10,
     )  # fmt: skip
 
 
@@ -176,19 +184,34 @@ def test_dcmqi_reads_the_measurements_back(case, tmp_path):
 def test_the_nifti_mask_lies_where_the_segmentation_lies(case, tmp_path):
     _, volume, box, labels, _ = case
     image = nibabel.load(write_mask(tmp_path / "l.nii.gz", labels, volume.geometry, box=box))
-    seg = pydicom.dcmread(segmentation(case, tmp_path / "seg.dcm"))
-    shared = seg.SharedFunctionalGroupsSequence[0]
-    cosines = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float)
-    across, down = cosines.reshape(2, 3)
-    row_mm, column_mm = (float(v) for v in shared.PixelMeasuresSequence[0].PixelSpacing)
-    points = []
-    for frame, groups in zip(seg.pixel_array, seg.PerFrameFunctionalGroupsSequence, strict=True):
-        if groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber == 1:
-            rows, columns = np.nonzero(frame)
-            origin = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
-            steps = np.outer(rows * row_mm, down) + np.outer(columns * column_mm, across)
-            points.append(origin + steps)
-    assert_same_points(world_points(image, 1), np.concatenate(points))
+    points = made.segment_points(segmentation(case, tmp_path / "seg.dcm"), 1)
+    assert_same_points(world_points(image, 1), points)
+
+
+def test_markups_and_groups_of_the_report_lie_where_the_segmentation_lies(case, tmp_path):
+    info, volume, box, labels, _ = case
+    found = nodules(volume)
+    index = np.rint(volume.geometry.crop(box).to_index(found.points_mm)).astype(int)
+    marked = np.zeros(labels.shape, bool)
+    marked[tuple(index.T)] = True
+    path = segmentation((info, volume, box, labels, marked), tmp_path / "seg.dcm")
+    written = json.loads(write_markups(tmp_path / "n.mrk.json", found).read_text("utf-8"))
+    (markup,) = written["markups"]
+    assert markup["coordinateSystem"] == "LPS"
+    points = np.array([point["position"] for point in markup["controlPoints"]])
+    assert_same_points(points, made.segment_points(path, 3))
+    sr = pydicom.dcmread(report(case, tmp_path / "sr.dcm"))
+    assert_same_points(np.array(graphic_points(sr)), points)
+
+
+def graphic_points(dataset):
+    """Every point of a structured report that lies in space."""
+    found = []
+    for item in dataset.get("ContentSequence", []):
+        if item.ValueType == "SCOORD3D":
+            found.append(np.array(item.GraphicData, float))
+        found += graphic_points(item)
+    return found
 
 
 def test_derived_objects_refer_to_each_source_image(case, tmp_path):
@@ -207,7 +230,8 @@ def test_the_map_of_nodules_keeps_each_number(case, tmp_path):
     info, _, box, labels, _ = case
     numbers = np.zeros(labels.shape, np.uint16)
     numbers[3, 3:5, 4], numbers[6, 5, 8:11], numbers[9, 9, 9] = 1, 2, 300
-    path = write_nodule_map(tmp_path / "map.dcm", info, SETTINGS, nodule_labels=numbers, box=box)
+    images = source_images(info, SETTINGS)
+    path = write_nodule_map(tmp_path / "map.dcm", info, images, nodule_labels=numbers, box=box)
     read = pydicom.dcmread(path)
     assert read.SegmentationType == "LABELMAP"
     assert [int(item.SegmentNumber) for item in read.SegmentSequence if item.SegmentNumber] == [

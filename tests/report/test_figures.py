@@ -91,4 +91,4 @@ def test_figures_of_nothing_are_figures(make_analysis):
         figures.plot_size_error(nothing),
         figures.plot_functions([]),
     ):
-        assert figure_uri(figure).startswith("data:image/webp;base64,UklGR")
+        assert figure_uri(figure).startswith("data:image/png;base64,iVBOR")

@@ -102,9 +102,8 @@ def test_what_is_packed_can_be_unpacked(make_analysis, megavoxels):
     # Half a voxel of a small scan cannot be had by millions of whole ones.
     settings = replace(SETTINGS, viewer_megavoxels=megavoxels)
     packed = pack(frame, analysis.anatomy, settings)
-    assert (np.prod(packed.shape) <= 1e6 * megavoxels) and (packed.factors.max() > 1) == (
-        megavoxels < 1
-    )
+    assert np.prod(packed.shape) <= 1e6 * megavoxels
+    assert (packed.factors.max() > 1) == (megavoxels < 1)
     assert_allclose(packed.spacing_mm, frame.spacing_mm * packed.factors)
     slices = [
         np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("L"))
@@ -142,7 +141,7 @@ def test_the_page_asks_for_nothing_and_says_what_it_holds(make_analysis, read_pa
     assert "Holds images of the patient" in page.visible
     policy = next(m["content"] for m in page.all("meta") if m.get("http-equiv"))
     assert policy.startswith("default-src 'none'")
-    assert not page.all("link") and not page.all("img")
+    assert page.all("link") == page.all("img") == []
     assert all("src" not in script for script in page.all("script"))
     assert len(scene_of(page)["nodules"]) == n
 
@@ -182,7 +181,8 @@ def colour(page):
     """How much redder than blue, or bluer, the pixels of the axial plane are."""
     place(page)
     return page.run(
-        """(() => { const c = document.querySelector('canvas'), to = document.createElement('canvas');
+        """(() => { const c = document.querySelector('canvas');
+        const to = document.createElement('canvas');
         to.width = c.width; to.height = c.height;
         const ink = to.getContext('2d', { willReadFrequently: true });
         ink.drawImage(c, 0, 0);

@@ -15,11 +15,10 @@ from pydicom.uid import RLELossless
 import miliary
 from miliary.anatomy import LEFT, RIGHT
 from miliary.arrays import AnyArray, BoolArray
-from miliary.config.reading import ReadSettings
 from miliary.geometry import Box
 from miliary.io.identity import uid_of
 from miliary.io.series import SeriesInfo
-from miliary.io.source_images import SourceImages, source_images
+from miliary.io.source_images import SourceImages
 
 _ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
 _ABNORMAL = Code("49755003", "SCT", "Morphologically Abnormal Structure")
@@ -35,7 +34,7 @@ NODULE = Code("27925004", "SCT", "Nodule")
 def write_segmentation(
     path: str | Path,
     info: SeriesInfo,
-    settings: ReadSettings,
+    images: SourceImages,
     *,
     lung_labels: AnyArray,
     micronodules: BoolArray,
@@ -49,8 +48,8 @@ def write_segmentation(
         The file. It holds the patient's name and id, as the source images do.
     info : SeriesInfo
         The series that was read.
-    settings : ReadSettings
-        As it was read with.
+    images : SourceImages
+        Its images, to which the result refers.
     lung_labels : (z, y, x) int
         1 right, 2 left, on the crop in `box`.
     micronodules : (z, y, x) bool
@@ -67,10 +66,7 @@ def write_segmentation(
     ------
     ValueError
         Where there is no voxel at all.
-    SeriesError
-        Where the series is not DICOM.
     """
-    images = source_images(info, settings)
     masks = {
         "Right lung": lung_labels == RIGHT,
         "Left lung": lung_labels == LEFT,
@@ -99,7 +95,7 @@ def write_segmentation(
 def write_nodule_map(
     path: str | Path,
     info: SeriesInfo,
-    settings: ReadSettings,
+    images: SourceImages,
     *,
     nodule_labels: AnyArray,
     box: Box,
@@ -112,8 +108,8 @@ def write_nodule_map(
         The file. It holds the patient's name and id, as the source images do.
     info : SeriesInfo
         The series that was read.
-    settings : ReadSettings
-        As it was read with.
+    images : SourceImages
+        Its images, to which the result refers.
     nodule_labels : (z, y, x) int
         Number of the nodule, 0 elsewhere, on the crop in `box`.
     box : tuple of three slices
@@ -128,14 +124,11 @@ def write_nodule_map(
     ------
     ValueError
         Where there is no nodule.
-    SeriesError
-        Where the series is not DICOM.
     """
     numbers = np.unique(nodule_labels)
     numbers = numbers[numbers > 0]
     if not len(numbers):
         raise ValueError("a map of nodules needs at least one, got none")
-    images = source_images(info, settings)
     pixels = _frames([np.asarray(nodule_labels)], images, info, box, np.uint16)[..., 0]
     content = hashlib.sha256(pixels.tobytes()).hexdigest()
     made = _make(

@@ -11,11 +11,10 @@ import numpy as np
 from pydicom.sr.coding import Code
 
 from miliary.anatomy import SIDES, Lung
-from miliary.config.reading import ReadSettings
 from miliary.io.identity import uid_of
 from miliary.io.segmentation import LUNG, MICRONODULE, NODULE, SIDE_CODES
 from miliary.io.series import SeriesInfo
-from miliary.io.source_images import source_images
+from miliary.io.source_images import SourceImages
 from miliary.nodules import Nodules
 
 _CT_CHEST = Code("24627-2", "LN", "CT Chest")
@@ -60,7 +59,7 @@ _ZONES = {
 def write_structured_report(
     path: str | Path,
     info: SeriesInfo,
-    settings: ReadSettings,
+    images: SourceImages,
     nodules: Nodules,
     *,
     flag: str,
@@ -77,8 +76,8 @@ def write_structured_report(
         The file. It holds the patient's name and id, as the source images do.
     info : SeriesInfo
         The series that was read.
-    settings : ReadSettings
-        As it was read with.
+    images : SourceImages
+        Its images, to which the result refers.
     nodules : Nodules
         Rows of `nodules.csv`, whose numbers the groups have.
     flag : str
@@ -99,7 +98,6 @@ def write_structured_report(
     """
     if flag not in _FLAGS:
         raise ValueError(f"flag must be one of {', '.join(_FLAGS)}, got {flag!r}")
-    images = source_images(info, settings)
     frame_uid = str(images.datasets[0].FrameOfReferenceUID)
     accepted = nodules.score >= min_score
     ranked = np.argsort(-nodules.score, kind="stable")[: np.count_nonzero(accepted)]

@@ -60,6 +60,7 @@ def render_report(analysis: Analysis, provenance: Mapping[str, object]) -> str:
         pattern=analysis.pattern,
         slabs=_axial(analysis, frame),
         slab_mm=analysis.config.report.slab_mm,
+        viewer=analysis.config.report.viewer,
         coronal=_coronal(analysis, frame),
         distances=[_distance(analysis, structure) for structure in _DISTANCES],
         placement=_placement(analysis),

@@ -24,6 +24,11 @@ _HEADLINES = {
 #: What lying above or below the envelope means, for each function that the page shows.
 _MEANINGS = {
     "L": ("more close pairs than at random", "fewer close pairs than at random"),
+    "K": ("more close pairs than at random", "fewer close pairs than at random"),
+    "g": ("more pairs so far apart than at random", "fewer pairs so far apart than at random"),
+    "F": ("smaller gaps between nodules than at random", "larger gaps than at random"),
+    "J": ("spread more evenly than at random", "more clustered than at random"),
+    "kmm": ("near nodules larger than the average", "near nodules smaller than the average"),
     "G": ("nearest neighbours closer than at random", "nearest neighbours farther than at random"),
     "pleura": ("closer to the pleura than expected", "farther from the pleura than expected"),
     "fissure": ("closer to the fissures than expected", "farther from the fissures than expected"),
