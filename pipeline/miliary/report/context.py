@@ -10,7 +10,7 @@ _SOURCES = {
     "kanne": "J. P. Kanne, Miliary pattern, thoracickey.com",
     "miliary-sarcoidosis": "Sarcoidosis Vasc Diffuse Lung Dis 2020; 37: 53–65 (PMC7569537)",
     "james": "D. G. James and L. S. Carstairs, Miliary diseases of the lungs",
-    "assistant": "Radiology Assistant, Basics of HRCT interpretation, as given by chestmedicine.org",
+    "assistant": "Radiology Assistant, Basics of HRCT interpretation (chestmedicine.org)",
     "centrilobular": "Egypt J Radiol Nucl Med 2022, doi 10.1186/s43055-022-00891-0, table 4",
 }
 
