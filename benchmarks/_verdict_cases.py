@@ -26,14 +26,14 @@ PATTERNS = ("random", "centrilobular", "perilymphatic")
 NUMBERS = (100, 300, 1000, 3000)
 FIT, MEASURE = 7000, 8000
 
-#: Chests grow with the number of nodules, so that these neither are lost in the lungs nor fill them:
-#: part of an adult's, for lungs of 0.3 to 0.6, 0.4 to 0.8, 0.9 to 1.3, 1.7 to 2.1 litres.
+#: Chests grow with the number of nodules, so that these are neither lost in the lungs nor fill
+#: them: part of an adult's, for lungs of 0.3 to 0.6, 0.4 to 0.8, 0.9 to 1.3, 1.7 to 2.1 litres.
 _SCALES = {100: (0.4, 0.5), 300: (0.45, 0.55), 1000: (0.58, 0.66), 3000: (0.72, 0.78)}
 _GRIDS = {"fine": (1.0, 0.8, 0.8), "coarse": (1.25, 0.9, 0.9)}
 _NOISES_HU = (20.0, 45.0)
 
-#: Cases of each number in the matrix of a pattern, for fitting and for measuring: several replicates
-#: of noise x grid x both or one lung, thinned where a case costs much.
+#: Cases of each number in the matrix of a pattern, for fitting and for measuring: several
+#: replicates of noise x grid x both or one lung, thinned where a case costs much.
 _REPLICATES = {
     FIT: {100: 5, 300: 5, 1000: 3, 3000: 2},
     MEASURE: {100: 20, 300: 20, 1000: 12, 3000: 6},

@@ -96,7 +96,8 @@ def collect(case: Case, folder: Path, shared: Path) -> str:
         return f"{case.name}: another process is at it"
     try:
         evidence = look(case, shared)
-    except Exception as error:  # one case less is better than none
+    # One case less is better than none: it is told, and done when the run goes on.
+    except Exception as error:  # noqa: BLE001
         return f"{case.name}: failed, {error!r}"
     finally:
         claim.unlink()
@@ -199,7 +200,7 @@ def _contaminate(
     places = anatomy.geometry.to_world(refused.index_zyx)
     refused = refused.take(vessels_beside(anatomy, places, truth_mm))
     false = KDTree(truth_mm).query(accepted.points_mm)[0] > 1.5
-    wanted = int(round(share / (1 - share) * np.count_nonzero(~false))) - np.count_nonzero(false)
+    wanted = round(share / (1 - share) * np.count_nonzero(~false)) - np.count_nonzero(false)
     if wanted <= 0:
         return accepted
     taken = refused.take(np.argsort(-refused.score)[:wanted])

@@ -10,7 +10,7 @@ from miliary.anatomy import Anatomy, Lung
 from miliary.findings import Curve, Distribution, Share, SizeSummary
 from miliary.geometry import Geometry
 from miliary.nodules import Nodules
-from miliary.pattern import LungCount
+from miliary.pattern import LungCount, Sight
 
 SPACING_MM = (1.25, 0.7, 0.8)
 
@@ -136,3 +136,8 @@ def count(side, n, litres=2.0, *, numerous=True):
     """A lung that surely has numerous nodules, surely has not (False), or neither (None)."""
     chance = {True: 1.0, False: 0.0, None: 0.5}[numerous]
     return LungCount(side, n, litres, n / litres, 0.8 * n / litres, 1.2 * n / litres, chance)
+
+
+#: Two lungs with numerous nodules, in a scan that shows them well.
+BOTH = (count("right", 120), count("left", 100))
+CLEAR = Sight(slice_mm=1.0, pixel_mm=0.7, sensitivity=0.8)

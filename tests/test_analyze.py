@@ -56,10 +56,10 @@ ROW_KEYS = {
 }
 
 
-def phantom(pattern, n=N_TRUE):
+def phantom(pattern, n=N_TRUE, seed=5):
     spec = miliary.PhantomSpec.of(
         shape=SHAPE, spacing_mm=SPACING_MM, pattern=pattern, n_nodules=n,
-        diameter_mm=DIAMETER_MM, seed=5,
+        diameter_mm=DIAMETER_MM, seed=seed,
     )  # fmt: skip
     return miliary.make_phantom(spec)
 
@@ -151,6 +151,13 @@ def test_calibration_says_what_the_truth_says(found, sick):
 
 
 def test_random_nodules_are_a_miliary_pattern_in_both_lungs(found):
+    assert found.pattern.label == "random"
+    assert (found.miliary.flag, found.miliary.extent) == ("present", "bilateral")
+
+
+def test_the_call_does_not_hang_on_the_patient():
+    # In this one 84 % more nodules lie at vessels than expected: chance, in 0.3 litres of lung.
+    found = analyze(phantom("random", seed=3))
     assert found.pattern.label == "random"
     assert (found.miliary.flag, found.miliary.extent) == ("present", "bilateral")
 

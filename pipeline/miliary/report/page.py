@@ -11,6 +11,7 @@ from miliary.analysis.summary import describe_density
 from miliary.findings import Curve
 from miliary.kernels.slabs import on_threads
 from miliary.report import figures, maps, slabs, tables, views
+from miliary.report.context import describe_context
 from miliary.report.panels import figure_uri
 from miliary.report.slabs import Frame, Slab
 from miliary.report.templating import content_security_policy, environment
@@ -58,6 +59,7 @@ def render_report(analysis: Analysis, provenance: Mapping[str, object]) -> str:
         summary=views.summarise_criteria(analysis.miliary.criteria),
         facts=views.key_facts(analysis),
         pattern=analysis.pattern,
+        context=describe_context(analysis.pattern.label),
         slabs=_axial(analysis, frame),
         slab_mm=analysis.config.report.slab_mm,
         viewer=analysis.config.report.viewer,
