@@ -191,7 +191,12 @@ def test_scans_that_do_not_tell_how_well_they_show_are_not_judged(sensitivity):
     assert bool(uncalibrated) == (sensitivity == ())
 
 
-@pytest.mark.parametrize("left", [None, make_lung("left", 0, 0.0)])
+ENCASED = replace(
+    make_lung("left", 0, 0.0), volume_ml=300.0, hemithorax_ml=900.0, excluded=(("rind", 600.0),)
+)
+
+
+@pytest.mark.parametrize("left", [None, ENCASED])
 def test_a_lung_that_one_scan_lacks_leaves_the_other_to_be_judged(left):
     comparison = compare([make_case("a", left=left), make_case("b", right=300)], SETTINGS)
     gone = change(comparison, "left")
@@ -204,7 +209,8 @@ def test_a_lung_that_one_scan_lacks_leaves_the_other_to_be_judged(left):
     told = about(comparison, "left")
     assert told.volume_ratio is told.newly_involved is told.diameter_change_mm is None
     assert told.sentence == (
-        "Left lung, scan 1 to scan 2: not assessable, for it cannot be judged in scan 1."
+        "Left lung, scan 1 to scan 2: not assessable, for it cannot be judged in scan 1 "
+        f"({'not found' if left is None else '300 of 900 ml aerated, 600 ml of rind'})."
     )
 
 
@@ -240,7 +246,7 @@ def test_a_lung_is_newly_involved_when_numerous_now_and_not_before():
         new.sentence
     )
     # Half a nodule stands for none: no ratio is without end.
-    assert "times (" in told(0, 150).sentence
+    assert "nodules, at least " in told(0, 150).sentence
     assert told(150, 300).newly_involved is False
     assert told(10, 30).newly_involved is False
     # Better seen is not newly involved.
@@ -325,7 +331,7 @@ def test_one_scan_is_no_comparison(cases):
 
 def test_intervals_cover_and_equal_lungs_are_rarely_called_changed(rng):
     """End to end: scans of one truth that differ in how well they show it, false ones among it."""
-    truth, trials, calls, covered = 150, 250, 0, 0
+    truth, trials, calls, missed, covered = 150, 250, 0, 0, 0
     settings = CompareSettings(shift=0.0, shift_sd=0.0, model_sd=0.0, found_shared=0.0, draws=1000)
     for sensitivities in rng.uniform(0.5, 0.9, (trials, 2)):
         false = (
@@ -342,9 +348,11 @@ def test_intervals_cover_and_equal_lungs_are_rarely_called_changed(rng):
         right = change(compare(scans, settings), "right")
         covered += right.density.low <= 1 <= right.density.high
         calls += right.verdict != "no change shown"
+        missed += not right.density.low <= 1 <= right.density.high
     # Three standard errors of 250 trials at 0.95 are 0.041, here with false ones half alike.
     assert covered / trials == pytest.approx(0.95, abs=0.045)
-    assert calls == trials - covered
+    # A lung is one of two: some of those whose own interval misses are not called.
+    assert 0.2 < calls / missed < 0.9
 
 
 def test_false_positives_are_taken_out():

@@ -33,6 +33,7 @@ from miliary.config.vessels import VesselSettings
 from miliary.detect import detect
 from miliary.findings import Calibration, Distribution, ImageQuality
 from miliary.fissures import find_fissures
+from miliary.fissures.septa import with_septa
 from miliary.lungs import build_anatomy, segment_lungs
 from miliary.measure import fit_diameters, measure
 from miliary.nodules import Nodules
@@ -98,6 +99,7 @@ def analyze(
     hu = volume.hu[anatomy.box]
     clock("quality")
     quality = estimate_quality(hu, anatomy, config.quality)
+    anatomy = with_septa(hu, anatomy, quality, volume.slice_mm, config.fissures)
     clock("detect")
     scoring = replace(config.detect, keep_all=True)
     scored = detect(hu, anatomy.inside_lung, anatomy.geometry.spacing_mm, scoring)
