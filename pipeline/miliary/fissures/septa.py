@@ -16,8 +16,9 @@ from miliary.kernels.regions import bounding_box
 
 #: Blocks in which sheets are looked for, and how many voxels wide: a sample tells a share.
 _BLOCKS, _WIDE = 40, 40
-#: A block counts where this share of it may be looked at; of its voxels every fourth is.
-_LEAST_SHARE, _EVERY = 0.2, 4
+#: A block counts where this share of it may be looked at; of its voxels every seventh is: no
+#: divisor of its width, so that what is looked at does not lie in rows.
+_LEAST_SHARE, _EVERY = 0.2, 7
 #: Standard deviations of a Gaussian beyond which it is nothing.
 _REACH = 4.0
 
