@@ -139,7 +139,7 @@ def test_a_lung_is_newly_involved_when_numerous_now_and_not_before():
         new.sentence
     )
     # Half a nodule stands for none: no ratio is without end.
-    assert "nodules, at least " in told(0, 150).sentence
+    assert "times (" in told(0, 150).sentence
     assert told(150, 300).newly_involved is False
     assert told(10, 30).newly_involved is False
     # Better seen is not newly involved.
@@ -238,6 +238,13 @@ def test_false_positives_are_taken_out():
     assert (right.false_earlier, right.false_later) == (24.0, 24.0)
     assert plain.density.ratio == pytest.approx(234 / 94, rel=CLOSE)
     assert right.density.ratio == pytest.approx(3.0, rel=CLOSE)
+
+
+def test_a_ratio_to_nearly_none_is_told_by_its_lower_end():
+    scans = [make_case("a", right=20), make_case("b", right=400)]
+    told = about(compare(scans, replace(SETTINGS, false_per_l=12.0, false_sd=0.4)), "right")
+    assert "more nodules, at least " in told.sentence
+    assert told.newly_involved is True
 
 
 def test_better_seen_is_named_as_that():

