@@ -22,9 +22,9 @@ _REGIONS, _HARDER = np.array([0.3, 0.3, 0.4]), np.array([-0.5, -1.0, 0.3])
 _PLACE_SD = 2.2
 #: By how much nodules are found more easily than balls, in log odds: on average, and how that
 #: varies from patient to patient and from scan to scan.
-_EASIER, _EASIER_PATIENT, _EASIER_SCAN = 0.3, 0.1, 0.1
+_EASIER, _EASIER_PATIENT, _EASIER_SCAN = 0.35, 0.1, 0.18
 #: False positives stand at places of the patient, of which each scan shows this part.
-_FALSE_SHOWN = 0.42
+_FALSE_SHOWN = 0.4
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def simulate_pair(
 ) -> tuple[tuple[CaseRecord, CaseRecord], tuple[dict, dict]]:
     """Make two scans: `n` nodules a lung, then `ratio` times as many, the fewer among them."""
     most = round(n * max(1.0, ratio))
-    false_per_l = 12.0 * np.exp(0.4 * rng.standard_normal() - 0.08)
+    false_per_l = 12.0 * np.exp(0.35 * rng.standard_normal() - 0.06)
     people = [_lung(most, false_per_l * litres, rng) for _ in range(2)]
     easier = _EASIER + _EASIER_PATIENT * rng.standard_normal()
     looks = draw_look(rng, easier), draw_look(rng, easier)

@@ -118,17 +118,17 @@ def weights_version() -> str:
     return hashlib.sha256((package / "weights" / "detector.npz").read_bytes()).hexdigest()[:10]
 
 
-def scan_patient(seed: int, folder: Path) -> None:
+def scan_patient(seed: int, folder: Path, roles: tuple[str, ...]) -> None:
     """Detect the scans of a patient that are not there yet."""
     # `miliary.analyze` is the function: the package gives it away under the module's name.
     from miliary import analyze
 
-    if all((folder / f"{seed}-{role}.json").exists() for role in ROLES):
+    if all((folder / f"{seed}-{role}.json").exists() for role in roles):
         return
     config = Config()
     config = replace(config, spatial=replace(config.spatial, **_QUICK))
     wanted = wishes(seed)
-    order = ("base", "same", "half", "new", "fewer", "third")
+    order = [role for role in ("base", "same", "half", "new", "fewer", "third") if role in roles]
     phantoms = make_serial_phantoms([wanted[role] for role in order])
     for number, (role, phantom) in enumerate(zip(order, phantoms, strict=True)):
         path = folder / f"{seed}-{role}.json"
@@ -187,16 +187,19 @@ def _with_both(truth: dict[tuple[str, str], int]) -> Counter[tuple[str, str]]:
     return Counter(truth) + Counter({("both", "all"): truth["right", "all"] + truth["left", "all"]})
 
 
-def phantoms(first: int, patients: int, folder: Path, results: Results) -> None:
-    """Phantoms, detected."""
+def phantoms(first: int, patients: int, unchanged: int, folder: Path, results: Results) -> None:
+    """Phantoms, detected; after the patients some more that are scanned twice, without a change."""
     folder.mkdir(parents=True, exist_ok=True)
-    for seed in range(first, first + patients):
-        scan_patient(seed, folder)
+    seeds = range(first, first + patients + unchanged)
+    for seed in seeds:
+        scan_patient(seed, folder, ROLES if seed < first + patients else ("base", "same"))
     tally = Tally()
-    for seed in range(max(first, MEASURED_FROM), first + patients):
-        add_patient(tally, seed, folder)
+    for seed in seeds:
+        if seed >= MEASURED_FROM:
+            add_patient(tally, seed, folder)
     if tally.rows:
-        tally.tell(results, f"Ratios told of {patients} patients, five pairs each")
+        title = f"Ratios told of {patients} patients, five pairs each, and of {unchanged} unchanged"
+        tally.tell(results, title)
 
 
 def add_patient(tally: Tally, seed: int, folder: Path) -> None:
@@ -218,6 +221,7 @@ def main() -> None:
     parser.add_argument("part", choices=list(SAYS))
     parser.add_argument("--pairs", type=int, default=500)
     parser.add_argument("--patients", type=int, default=24)
+    parser.add_argument("--unchanged", type=int, default=24, help="patients scanned twice only")
     parser.add_argument("--first", type=int, default=MEASURED_FROM)
     parser.add_argument("--case-seed", type=int, default=9301)
     parser.add_argument("--out", type=Path, default=BUILD)
@@ -227,7 +231,7 @@ def main() -> None:
     if args.part == "numbers":
         numbers(args.pairs, results)
     elif args.part == "phantoms":
-        phantoms(args.first, args.patients, args.out / weights_version(), results)
+        phantoms(args.first, args.patients, args.unchanged, args.out / weights_version(), results)
     else:
         run_case(args.case_seed, args.out / f"case-{args.case_seed}", results)
     if args.keep:

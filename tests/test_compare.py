@@ -7,60 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from miliary.compare import CaseRecord, LungRecord, compare
-from miliary.compare.rates import make_pair
+from miliary.compare import compare
 from miliary.compare.results import CHANGE_COLUMNS
 from miliary.config.compare import CompareSettings
 from miliary.errors import UsageError
-from miliary.findings import Sensitivity
-
-ZONES = ("upper", "middle", "lower")
-#: Nothing false and nodules found as balls are: the numbers in the tests can then be seen.
-SETTINGS = CompareSettings(false_per_l=0.0, shift=0.0, draws=2000)
-#: Medians of 2,000 draws of ratios that are unsure by a fifth, and the half of one that is added.
-CLOSE = 0.03
-
-
-def make_lung(side, n, evaluable_ml=2000.0, *, diameter_mm=1.9):
-    """So many nodules, as many in each zone, with a spread of 0.2 mm."""
-    spread = 0.2 * np.sin(np.arange(n))
-    return LungRecord(
-        side, 1.1 * evaluable_ml, evaluable_ml, diameter_mm + spread,
-        np.resize(np.array(ZONES), n), tuple((zone, evaluable_ml / 3) for zone in ZONES),
-    )  # fmt: skip
-
-
-def flat(value, half=0.06):
-    """A sensitivity that is the same for all diameters."""
-    return tuple(
-        Sensitivity("all", d, value, value - half, min(value + half, 1.0)) for d in (1.2, 3.0)
-    )
-
-
-def make_case(name, right=100, left=100, *, sensitivity=0.7, **changes):
-    lungs = [make_lung(side, n) if isinstance(n, int) else n
-             for side, n in (("right", right), ("left", left)) if n is not None]  # fmt: skip
-    case = CaseRecord(
-        name, tuple(lungs), flat(sensitivity), median_mm=1.9,
-        pattern="random", flag="present", numerous_per_l=30.0, spacing_mm=(1.0, 0.7, 0.8),
-        slice_thickness_mm=1.25, noise_hu=30.0, kernel="B60f",
-    )  # fmt: skip
-    return replace(case, **changes)
-
-
-def change(comparison, lung, zone="all", later=1):
-    (found,) = [
-        c
-        for c in comparison.changes
-        if (c.lung, c.zone, c.later - c.earlier) == (lung, zone, later)
-    ]
-    return found
-
-
-def about(comparison, lung):
-    """Verdict and sentence of a lung in the only pair."""
-    (found,) = [c for c in comparison.lungs if c.lung == lung]
-    return found
+from oracles_compare import CLOSE, SETTINGS, about, change, flat, make_case, make_lung
 
 
 def test_equal_scans_show_no_change():
@@ -117,64 +68,6 @@ def _sure(scan, half):
     return replace(scan, sensitivity=flat(scan.sensitivity[0].value, half))
 
 
-def sized(name, diameter_mm, n=100):
-    """A scan that shows 1 mm rarely and 3 mm mostly, with nodules of one diameter."""
-    steep = (Sensitivity("all", 1.0, 0.2, 0.18, 0.22), Sensitivity("all", 3.0, 0.8, 0.72, 0.88))
-    lung = make_lung("right", n, diameter_mm=diameter_mm)
-    return make_case(name, right=lung, left=0), steep
-
-
-def test_sensitivity_is_read_for_the_sizes_of_each_scan():
-    scans = [replace(case, sensitivity=steep) for case, steep in (sized("a", 1.5), sized("b", 2.5))]
-    assert change(compare(scans, SETTINGS), "right").density.ratio == pytest.approx(
-        0.35 / 0.65, rel=3 * CLOSE
-    )
-    # Three nodules tell no size of their own: that of the other scan is taken.
-    case, steep = sized("a", 1.5, n=3)
-    few = [replace(case, sensitivity=steep), scans[1]]
-    at = [told.value for told in rates_at(few)]
-    assert at[0] == at[1] == pytest.approx(0.65, abs=0.03)
-    case, _ = sized("b", 2.5, n=3)
-    none = [few[0], replace(case, sensitivity=steep)]
-    at = [told.diameter_mm for told in compare(none, SETTINGS).sensitivity]
-    assert at == [SETTINGS.usual_diameter_mm] * 2
-
-
-def rates_at(scans):
-    """The sensitivities by which two scans are held against each other."""
-    return make_pair(tuple(scans), 0, 1, SETTINGS).sensitivity
-
-
-def test_a_scan_that_shows_the_larger_ones_is_not_taken_for_one_of_larger_ones(rng):
-    """One population, of which the poorer scan shows the upper part."""
-    d = 1.9 * np.exp(0.15 * rng.standard_normal(1200))
-
-    def seen(name, level):
-        def p(size):
-            return 1 / (1 + np.exp(-level - 8 * np.log(size / 2)))
-
-        found = d[rng.random(len(d)) < p(d)]
-        lung = replace(
-            make_lung("right", len(found)),
-            diameter_mm=found + 0.1 * rng.standard_normal(len(found)),
-        )
-        at = np.linspace(1.0, 3.0, 21)
-        rows = tuple(
-            Sensitivity("all", s, v, 0.97 * v, v + 0.03 * (1 - v))
-            for s, v in zip(at, p(at), strict=True)
-        )
-        case = make_case(name, right=lung, left=0)
-        return replace(case, sensitivity=rows, size_sd_mm=((1.0, 0.1), (3.0, 0.1)), injected=400)
-
-    good, poor = seen("a", 2.0), seen("b", -1.0)
-    medians = [np.median(case.lung("right").diameter_mm) for case in (good, poor)]
-    assert medians[1] - medians[0] > 0.07
-    told = compare([good, poor], SETTINGS)
-    assert change(told, "right").count.ratio == pytest.approx(1.0, abs=0.08)
-    # Read at the larger median, the poorer scan would be credited with finding more.
-    assert about(told, "right").diameter_change_mm == pytest.approx(0.0, abs=0.05)
-
-
 @pytest.mark.parametrize("sensitivity", [(), flat(0.05, 0.01), flat(0.3, 0.3)])
 def test_scans_that_do_not_tell_how_well_they_show_are_not_judged(sensitivity):
     scans = [make_case("a"), replace(make_case("b", right=300), sensitivity=sensitivity)]
@@ -191,7 +84,12 @@ def test_scans_that_do_not_tell_how_well_they_show_are_not_judged(sensitivity):
     assert bool(uncalibrated) == (sensitivity == ())
 
 
-@pytest.mark.parametrize("left", [None, make_lung("left", 0, 0.0)])
+ENCASED = replace(
+    make_lung("left", 0, 0.0), volume_ml=300.0, hemithorax_ml=900.0, excluded=(("rind", 600.0),)
+)
+
+
+@pytest.mark.parametrize("left", [None, ENCASED])
 def test_a_lung_that_one_scan_lacks_leaves_the_other_to_be_judged(left):
     comparison = compare([make_case("a", left=left), make_case("b", right=300)], SETTINGS)
     gone = change(comparison, "left")
@@ -204,7 +102,8 @@ def test_a_lung_that_one_scan_lacks_leaves_the_other_to_be_judged(left):
     told = about(comparison, "left")
     assert told.volume_ratio is told.newly_involved is told.diameter_change_mm is None
     assert told.sentence == (
-        "Left lung, scan 1 to scan 2: not assessable, for it cannot be judged in scan 1."
+        "Left lung, scan 1 to scan 2: not assessable, for it cannot be judged in scan 1 "
+        f"({'not found' if left is None else '300 of 900 ml aerated, 600 ml of rind'})."
     )
 
 
@@ -264,24 +163,6 @@ def test_breath_is_not_taken_for_disease():
     assert "Its volume is 75% of what it was." in told.sentence
 
 
-def test_a_change_of_size_is_shown():
-    grown = make_lung("right", 100, diameter_mm=2.2)
-    told = about(compare([make_case("a"), make_case("b", right=grown)], SETTINGS), "right")
-    assert told.diameter_change_mm == pytest.approx(0.3, abs=0.02)
-    assert 0 < told.diameter_low_mm < 0.3 < told.diameter_high_mm
-    assert "The median diameter changed by +0.3" in told.sentence
-    # Few balls leave the bias unsure that was taken out of the diameters.
-    unsure = [
-        replace(case, injected=20, size_sd_mm=((1.2, 0.4), (3.0, 0.4)))
-        for case in (make_case("a"), make_case("b", right=grown))
-    ]
-    told = about(compare(unsure, SETTINGS), "right")
-    assert told.diameter_low_mm < 0 < told.diameter_high_mm
-    assert "No change of the median diameter is shown" in told.sentence
-    few = make_case("b", right=make_lung("right", 19))
-    assert about(compare([make_case("a"), few], SETTINGS), "right").diameter_change_mm is None
-
-
 def test_each_scan_is_held_against_the_one_before_and_the_first():
     scans = [make_case(name, right=n) for name, n in (("a", 100), ("b", 200), ("c", 400))]
     comparison = compare(scans, SETTINGS)
@@ -325,7 +206,7 @@ def test_one_scan_is_no_comparison(cases):
 
 def test_intervals_cover_and_equal_lungs_are_rarely_called_changed(rng):
     """End to end: scans of one truth that differ in how well they show it, false ones among it."""
-    truth, trials, calls, covered = 150, 250, 0, 0
+    truth, trials, calls, missed, covered = 150, 250, 0, 0, 0
     settings = CompareSettings(shift=0.0, shift_sd=0.0, model_sd=0.0, found_shared=0.0, draws=1000)
     for sensitivities in rng.uniform(0.5, 0.9, (trials, 2)):
         false = (
@@ -342,9 +223,11 @@ def test_intervals_cover_and_equal_lungs_are_rarely_called_changed(rng):
         right = change(compare(scans, settings), "right")
         covered += right.density.low <= 1 <= right.density.high
         calls += right.verdict != "no change shown"
+        missed += not right.density.low <= 1 <= right.density.high
     # Three standard errors of 250 trials at 0.95 are 0.041, here with false ones half alike.
     assert covered / trials == pytest.approx(0.95, abs=0.045)
-    assert calls == trials - covered
+    # A lung is one of two: some of those whose own interval misses are not called.
+    assert 0.2 < calls / missed < 0.9
 
 
 def test_false_positives_are_taken_out():
@@ -355,6 +238,13 @@ def test_false_positives_are_taken_out():
     assert (right.false_earlier, right.false_later) == (24.0, 24.0)
     assert plain.density.ratio == pytest.approx(234 / 94, rel=CLOSE)
     assert right.density.ratio == pytest.approx(3.0, rel=CLOSE)
+
+
+def test_a_ratio_to_nearly_none_is_told_by_its_lower_end():
+    scans = [make_case("a", right=20), make_case("b", right=400)]
+    told = about(compare(scans, replace(SETTINGS, false_per_l=12.0, false_sd=0.4)), "right")
+    assert "more nodules, at least " in told.sentence
+    assert told.newly_involved is True
 
 
 def test_better_seen_is_named_as_that():

@@ -86,3 +86,23 @@ def test_other_patients_are_refused_unless_forced():
         check_one_patient(other, force=False)
     assert "because of --force" in check_one_patient(other, force=True)
     assert "their headers are not known" in check_one_patient([same[0], case(None)], force=False)
+
+
+def test_septa_of_the_affected_side_stand_beside_those_of_the_other():
+    left, right = encased(8.0, 300.0), replace(encased(0.0, 0.0), side="right", rind=None)
+    seen = replace(left, septa_cm2_per_ml=0.9)
+    cases = [
+        CaseRecord(n, (replace(right, septa_cm2_per_ml=0.2), x))
+        for n, x in (("a", left), ("b", seen))
+    ]
+    (told,) = compare_rinds((cases[0], cases[1]), (0, 1), SETTINGS)
+    assert (told.before.septa_cm2_per_ml, told.now.septa_cm2_per_ml) == (None, 0.9)
+    assert (
+        "not assessable, then 0.9 cm2 a ml in the left lung; 0.2 cm2 a ml, then 0.2"
+        in told.sentence
+    )
+    (told,) = compare_rinds((case(left), case(left)), (0, 1), SETTINGS)
+    assert (
+        "Septa that are seen: not assessable in the left lung; not assessable in the right"
+        in told.sentence
+    )

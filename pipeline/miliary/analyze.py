@@ -33,6 +33,7 @@ from miliary.config.vessels import VesselSettings
 from miliary.detect import detect
 from miliary.findings import Calibration, Distribution, ImageQuality
 from miliary.fissures import find_fissures
+from miliary.fissures.septa import with_septa
 from miliary.kernels.slabs import beside
 from miliary.lungs import LungMasks, build_anatomy, segment_lungs
 from miliary.measure import fit_diameters, measure
@@ -110,6 +111,7 @@ def analyze(
     kept = config.detect.keep_all | (scored.score >= config.detect.threshold)
     clock("quality")
     quality = estimate_quality(hu, anatomy, config.quality)
+    anatomy = with_septa(hu, anatomy, quality, volume.slice_mm, config.fissures)
     clock("measure")
     measured = measure(hu, anatomy, scored.take(kept), quality, config.measure)
     clock("calibrate")

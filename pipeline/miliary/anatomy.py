@@ -54,6 +54,9 @@ class Lung:
         Everything inside the pleura: aerated lung, rind, consolidation; None where unknown.
     rind_mm : float or None
         Mean thickness of the pleural rind over the surface of the lung; None without one.
+    septa_cm2_per_ml : float or None
+        Area of the sheets between lobules that are seen, a volume of lung; None where the scan
+        does not show it.
     """
 
     side: str
@@ -63,6 +66,7 @@ class Lung:
     notes: tuple[str, ...] = ()
     hemithorax_ml: float | None = None
     rind_mm: float | None = None
+    septa_cm2_per_ml: float | None = None
 
     @property
     def evaluable_share(self) -> float | None:

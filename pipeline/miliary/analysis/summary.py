@@ -140,6 +140,7 @@ def _lung(anatomy: Anatomy, side: str) -> dict[str, Any] | None:
         "hemithorax_ml": lung.hemithorax_ml,
         "rind_mm": lung.rind_mm,
         "rind": _rind(anatomy, side),
+        "septa_cm2_per_ml": lung.septa_cm2_per_ml,
         "excluded": [asdict(part) for part in lung.excluded],
         "zones": [
             {"zone": zone, "evaluable_ml": ml(anatomy.zone_labels, label, seen)}

@@ -28,7 +28,8 @@ def compare(cases: Sequence[CaseRecord], settings: CompareSettings | None = None
     Each scan is held against the one before it and against the first. Nodules are too many to
     be matched one by one: compared are their densities in the evaluable lung and their numbers,
     with the sensitivity of each scan and its expected false positives taken out. Intervals are
-    for each place alone; what is called a change in a zone allows for its being one of three.
+    for each place alone; what is called a change allows for the place being one of two lungs or of
+    three zones.
 
     Parameters
     ----------

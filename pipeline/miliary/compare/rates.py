@@ -37,6 +37,13 @@ class _Place(NamedTuple):
     def assessable(self) -> bool:
         return all(value is not None and value > 0 for value in self.litres)
 
+    @property
+    def chances(self) -> int:
+        """How many of its kind there are: as many chances to be wrong."""
+        if self.zone != "all":
+            return len(ZONES)
+        return len(SIDES) if self.lung in SIDES else 1
+
 
 @dataclass(frozen=True)
 class _Told:
@@ -205,13 +212,11 @@ def _told(
     numbers = _numbers(pair.sensitivity, n, false, settings, rng)
     count = np.log(numbers[..., 1] / numbers[..., 0])
     density = count - np.log(litres[:, 1] / litres[:, 0])
-    # Three zones a lung are three chances to be wrong.
-    zones = np.array([place.zone != "all" for place in places])
-    sure = np.where(
-        zones,
-        _sure(density, count, 1 - (1 - settings.confidence) / len(ZONES)),
-        _sure(density, count, settings.confidence),
-    )
+    chances = np.array([place.chances for place in places])
+    sure = np.zeros((2, len(places)), int)
+    for k in np.unique(chances):
+        of_kind = _sure(density, count, 1 - (1 - settings.confidence) / float(k))
+        sure = np.where(chances == k, of_kind, sure)
     rates = (
         _as_rates(*np.exp(middle_and_interval(draws, settings.confidence)))
         for draws in (density, count)

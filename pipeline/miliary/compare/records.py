@@ -64,6 +64,8 @@ class LungRecord:
         Everything inside the pleura.
     rind : RindRecord or None
         Its pleural rind; None where there is none or it was not kept.
+    septa_cm2_per_ml : float or None
+        Area of the septa that are seen, a volume of lung; None where it is not known.
     """
 
     side: str
@@ -76,6 +78,7 @@ class LungRecord:
     excluded: tuple[tuple[str, float], ...] = ()
     hemithorax_ml: float | None = None
     rind: RindRecord | None = None
+    septa_cm2_per_ml: float | None = None
 
     @property
     def rind_ml(self) -> float:

@@ -163,6 +163,7 @@ def _lung(lung: LungRecord) -> dict[str, Any]:
         "hemithorax_ml": lung.hemithorax_ml,
         "evaluable_share": lung.evaluable_share,
         "rind_ml": lung.rind_ml,
+        "septa_cm2_per_ml": lung.septa_cm2_per_ml,
         "zones": [
             {"zone": zone, "evaluable_ml": lung.evaluable(zone), "n": lung.count(zone)}
             for zone in zones

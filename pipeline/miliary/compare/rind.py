@@ -38,7 +38,9 @@ def measure_rind(lung: LungRecord | None, settings: CompareSettings) -> RindMeas
     if lung is None or lung.hemithorax_ml is None:
         return None
     if lung.rind is None or not len(lung.rind.points_mm):
-        return RindMeasure(lung.rind_ml, None, None, None, lung.evaluable_share, None)
+        return RindMeasure(
+            lung.rind_ml, None, None, None, lung.evaluable_share, None, lung.septa_cm2_per_ml
+        )
     cells = unroll(
         lung.rind.points_mm,
         lung.rind.thickness_mm,
@@ -56,6 +58,7 @@ def measure_rind(lung: LungRecord | None, settings: CompareSettings) -> RindMeas
             tuple(None if np.isnan(cell) else round(float(cell), 2) for cell in row)
             for row in cells
         ),
+        septa_cm2_per_ml=lung.septa_cm2_per_ml,
     )
 
 
@@ -84,7 +87,7 @@ def compare_rinds(
         if not any(rind is not None and rind.volume_ml > 0 for rind in (before, now)):
             continue
         verdict = _verdict(before, now, settings)
-        sentence = _sentence(side, numbers, before, now, verdict)
+        sentence = _sentence(side, numbers, before, now, verdict) + _septa(side, cases)
         changes.append(RindChange(*numbers, side, before, now, verdict, sentence))
     return changes
 
@@ -122,6 +125,20 @@ def _sentence(
     if shares[0] is not None and shares[1] is not None:
         told += f" Of the hemithorax {shares[0]:.0%} could be judged, then {shares[1]:.0%}."
     return told
+
+
+def _septa(side: str, cases: tuple[CaseRecord, CaseRecord]) -> str:
+    """How much of the septa is seen on the affected side, beside the other lung."""
+    told = []
+    for name in (side, *(other for other in SIDES if other != side)):
+        lungs = [case.side(name) for case in cases]
+        areas = [lung and lung.septa_cm2_per_ml for lung in lungs]
+        if all(area is None for area in areas):
+            told.append(f"not assessable in the {name} lung")
+        else:
+            first, then = ("not assessable" if a is None else f"{a:.2g} cm2 a ml" for a in areas)
+            told.append(f"{first}, then {then} in the {name} lung")
+    return f" Septa that are seen: {'; '.join(told)}."
 
 
 def _told(rind: RindMeasure | None) -> str:

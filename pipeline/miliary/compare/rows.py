@@ -44,8 +44,8 @@ class Change:
     count : Rate or None
         Ratio of the numbers, corrected likewise: breath changes density, not this.
     verdict : str
-        `more` or `fewer` when density and count both surely are (in zones: one of three taken
-        into account), `no change shown`, or `not assessable`.
+        `more` or `fewer` when density and count both surely are (that it is one of two lungs or
+        three zones taken into account), `no change shown`, or `not assessable`.
     false_earlier, false_later : float or None
         How many of the nodules found are expected to be none.
     explained_by : str or None
@@ -144,10 +144,8 @@ class RindMeasure:
         Part of the hemithorax in which nodules can be seen.
     map_mm : tuple of tuple of (float or None), or None
         Thickness by height (lowest first) and angle (from the patient's right by the front).
-    septa : None
-        Thickening of the septa of this lung: not assessable by this version.
-    septa_reason : str
-        Why.
+    septa_cm2_per_ml : float or None
+        Area of the septa that are seen, a volume of lung; None where the scan does not show it.
     """
 
     volume_ml: float
@@ -156,11 +154,7 @@ class RindMeasure:
     circumference: float | None
     evaluable_share: float | None
     map_mm: tuple[tuple[float | None, ...], ...] | None
-    septa: None = None
-    septa_reason: str = (
-        "Septal thickening is not assessable: case folders hold no measure of the sheets between "
-        "lobules."
-    )
+    septa_cm2_per_ml: float | None = None
 
 
 @dataclass(frozen=True)

@@ -86,14 +86,14 @@ def usual_sizes(
     earlier, later : Sizes
         The same for both unless sizes changed; all of one size where too few were found.
     """
-    found = [np.concatenate([_known(lung) for lung in case.lungs] or [[]]) for case in cases]
+    found = [np.concatenate([np.empty(0), *map(_known, case.lungs)]) for case in cases]
     likely = [_likelihood(case, size, settings) for case, size in zip(cases, found, strict=True)]
     if sum(map(len, found)) < settings.min_nodules:
         one = _all_of(settings.usual_diameter_mm)
         return one, one
     if min(map(len, found)) >= settings.min_nodules:
         first, second = (_sizes(one) for one in likely)
-        error = np.hypot(*(_error(c, s) for c, s in zip(cases, (first, second), strict=True)))
+        error = np.hypot(_error(cases[0], first), _error(cases[1], second))
         apart = abs(second.median_mm - first.median_mm) - _NORMAL_95 * float(error)
         if apart > settings.size_margin_mm:
             return first, second
@@ -128,7 +128,7 @@ def diameter_change(
     if min(map(len, found)) < settings.min_nodules:
         return None
     sizes = [_sizes(_likelihood(c, x, settings)) for c, x in zip(cases, found, strict=True)]
-    error = np.hypot(*(_error(case, one) for case, one in zip(cases, sizes, strict=True)))
+    error = np.hypot(_error(cases[0], sizes[0]), _error(cases[1], sizes[1]))
     change, half = sizes[1].median_mm - sizes[0].median_mm, _NORMAL_95 * float(error)
     return change, change - half, change + half
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from miliary.compare.cautions import beyond
-from miliary.compare.records import CaseRecord
+from miliary.compare.records import CaseRecord, LungRecord
 from miliary.compare.rows import SAME, UNKNOWN, Change, LungChange, Rate
 from miliary.config.compare import CompareSettings
 from miliary.findings import Sensitivity
+
+#: An interval of a ratio wider than by this factor is told by its lower end alone.
+_OPEN = 10.0
 
 
 def lung_sentence(
@@ -56,16 +59,26 @@ def _nodules(change: Change, cases: tuple[CaseRecord, CaseRecord]) -> str:
     if change.raw is None:
         numbers = (change.earlier, change.later)
         missing = [
-            f"scan {number + 1}"
+            f"in scan {number + 1} ({_why_not(case.side(change.lung))})"
             for number, case in zip(numbers, cases, strict=True)
             if case.lung(change.lung) is None
         ]
-        return f"{UNKNOWN}, for it cannot be judged in {' and '.join(missing)}"
+        return f"{UNKNOWN}, for it cannot be judged {' and '.join(missing)}"
     found = f"{change.per_l_earlier:.0f} a litre found then, {change.per_l_later:.0f} now"
     if change.density is None:
         return f"{UNKNOWN}, for how well the scans show nodules is not known or too poor; {found}"
     verdict = change.verdict if change.verdict == SAME else f"{change.verdict} nodules"
     return f"{verdict}, {_times(change.density)} as many a litre; {found}"
+
+
+def _why_not(lung: LungRecord | None) -> str:
+    """What of a lung is there, where it cannot be judged."""
+    if lung is None:
+        return "not found"
+    told = [f"{ml:.0f} ml of {reason}" for reason, ml in lung.excluded]
+    if lung.hemithorax_ml is not None:
+        told.insert(0, f"{lung.volume_ml:.0f} of {lung.hemithorax_ml:.0f} ml aerated")
+    return ", ".join(told) or "no lung in which nodules could be seen"
 
 
 def _times(rate: Rate) -> str:
@@ -74,6 +87,9 @@ def _times(rate: Rate) -> str:
         f"{value:.0f}" if value >= 100 else f"{value:.2g}"
         for value in (rate.ratio, rate.low, rate.high)
     )
+    # A ratio to nearly none has no middle worth telling.
+    if rate.high > _OPEN * rate.low and rate.low > 1:
+        return f"at least {low} times"
     return f"{ratio} times ({low} to {high})"
 
 

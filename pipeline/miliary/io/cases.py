@@ -183,6 +183,7 @@ def _lung(
         points_mm=np.column_stack([table[name][inside] for name in ("x_mm", "y_mm", "z_mm")]),
         excluded=tuple((part["reason"], float(part["ml"])) for part in lung.get("excluded") or []),
         hemithorax_ml=lung.get("hemithorax_ml"),
+        septa_cm2_per_ml=lung.get("septa_cm2_per_ml"),
     )
 
 

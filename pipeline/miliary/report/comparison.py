@@ -10,8 +10,9 @@ import numpy as np
 from miliary import __version__
 from miliary.anatomy import SIDES
 from miliary.arrays import FloatArray, IntArray
+from miliary.compare.records import CaseRecord
 from miliary.compare.results import Comparison
-from miliary.compare.rows import Change
+from miliary.compare.rows import FEWER, MORE, Change
 from miliary.compare.view import ScanView
 from miliary.config.report import ReportSettings
 from miliary.report import courses, slabs
@@ -56,7 +57,7 @@ def render_comparison(
         drawn=any(view.drawn for view in views),
         slab_mm=settings.slab_mm,
         courses=_courses(comparison),
-        changes=[_row(change) for change in comparison.changes],
+        changes=[_row(change) for change in comparison.changes if _is_told(change)],
         rinds=comparison.rinds,
         rind_maps=_rind_maps(comparison),
         alignments=comparison.alignments,
@@ -71,13 +72,15 @@ def _headline(comparison: Comparison) -> str:
     for lung in comparison.lungs:
         if (lung.earlier, lung.later) == (0, last):
             new = ", newly involved" if lung.newly_involved else ""
-            told.append(f"{lung.lung.capitalize()} lung: {lung.verdict}{new}")
+            nodules = " nodules" if lung.verdict in (MORE, FEWER) else ""
+            told.append(f"{lung.lung} lung: {lung.verdict}{nodules}{new}")
     told += [
         f"{rind.lung} rind {rind.verdict}"
         for rind in comparison.rinds
         if (rind.earlier, rind.later) == (0, last)
     ]
-    return "; ".join(told) + "."
+    line = "; ".join(told) + "."
+    return line[0].upper() + line[1:]
 
 
 def _scans(comparison: Comparison) -> list[dict[str, Any]]:
@@ -85,7 +88,7 @@ def _scans(comparison: Comparison) -> list[dict[str, Any]]:
         {
             "case": case,
             "day": day,
-            "n": sum(lung.count() for lung in case.lungs),
+            "n": {side: lung and lung.count() for side in SIDES for lung in [case.lung(side)]},
             "sensitivity": sensitivity,
             "ml": {side: case.side(side) for side in SIDES},
         }
@@ -93,6 +96,11 @@ def _scans(comparison: Comparison) -> list[dict[str, Any]]:
             comparison.cases, comparison.days, comparison.sensitivity, strict=True
         )
     ]
+
+
+def _is_told(change: Change) -> bool:
+    """Zones of a lung that cannot be judged say nothing beyond the lung itself."""
+    return change.zone == "all" or change.raw is not None
 
 
 def _row(change: Change) -> dict[str, Any]:
@@ -114,7 +122,7 @@ def _levels(
         return []
     places = _places(views[0])
     frames = [
-        _frame(view, np.concatenate([lung.points_mm for lung in case.lungs] or [np.empty((0, 3))]))
+        _frame(view, _judged_points(case))
         for view, case in zip(views, comparison.cases, strict=True)
     ]
     rows = []
@@ -127,6 +135,13 @@ def _levels(
             cells.append(_cell(slab, settings))
         rows.append(cells)
     return rows
+
+
+def _judged_points(case: CaseRecord) -> FloatArray:
+    """Nodules of the lungs that can be judged; what is found in others is not counted either."""
+    return np.concatenate(
+        [np.empty((0, 3)), *(lung.points_mm for lung in case.lungs if lung.evaluable_ml > 0)]
+    )
 
 
 def _cell(slab: slabs.Slab, settings: ReportSettings) -> dict[str, Any]:
