@@ -20,7 +20,7 @@ QUICK = ["--set", "spatial.simulations=199", "--set", "calibrate.n_nodules=100"]
 
 with TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
     cohort = Path(scratch)
-    main(["phantom", f"{cohort}/ill", "--pattern", "random", "--n", "60", "--seed", "5"])
+    main(["phantom", f"{cohort}/ill", "--pattern", "random", "--n", "200", "--seed", "5"])
     main(["phantom", f"{cohort}/well", "--pattern", "none", "--seed", "6"])
     # The masks and tables of a phantom lie beside its scan; only the scans go in.
     scans = [f"{cohort}/ill/dicom", f"{cohort}/well/dicom"]
