@@ -39,6 +39,7 @@ html_theme = "furo"
 html_title = f"miliary {release}"
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 html_math_renderer = "mathml"
 templates_path: list[str] = []
 pygments_style = "sphinx"

@@ -15,14 +15,13 @@ from tempfile import TemporaryDirectory
 from miliary.cli.main import main
 
 OUT = Path(sys.argv[1] if len(sys.argv) > 1 else "build/examples")
-SMALL = ["--scale", "0.22", "--spacing", "1.4", "1.0", "1.0"]
 #: A quick look: fewer simulations, fewer nodules put in.
 QUICK = ["--set", "spatial.simulations=199", "--set", "calibrate.n_nodules=100"]
 
 with TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
     cohort = Path(scratch)
-    main(["phantom", f"{cohort}/ill", "--pattern", "random", "--n", "60", "--seed", "5", *SMALL])
-    main(["phantom", f"{cohort}/well", "--pattern", "none", "--seed", "6", *SMALL])
+    main(["phantom", f"{cohort}/ill", "--pattern", "random", "--n", "200", "--seed", "5"])
+    main(["phantom", f"{cohort}/well", "--pattern", "none", "--seed", "6"])
     # The masks and tables of a phantom lie beside its scan; only the scans go in.
     scans = [f"{cohort}/ill/dicom", f"{cohort}/well/dicom"]
     status = main(["run", *scans, "--out", f"{OUT}/batch", "--jobs", "1", "--resume", *QUICK])
