@@ -31,10 +31,12 @@ import numpy as np
 from _results import FOLDER as KEPT
 from _results import Results
 from _speed_chain import chain
-from _speed_inputs import phantom
+from _speed_inputs import FOLDER, phantom
 
 HERE = Path(__file__).parent
 SLICES, NODULES = (100, 200, 400, 800, 1200), (0, 1000, 3000, 10000, 20000)
+#: Threads of the runs of a growth: all there are, or one, so that steps do not mix.
+THREADS = {"slices": None, "nodules": 1}
 #: Stages whose time is looked at as nodules grow in number: those before do not know them.
 LATE = ("detect", "measure", "calibrate", "describe", "write")
 SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -47,6 +49,14 @@ def run(*words: object, threads: int | None = None) -> dict[str, Any]:
     done = subprocess.run([*map(str, command)], check=True, capture_output=True, text=True, env=env)
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
+
+
+def grown(scan: Path, what: str, n: int, only: list[int]) -> dict[str, Any] | None:
+    """One run of a growth, kept under build/speed; of sizes not asked for, what was kept."""
+    place = FOLDER / f"{what}-{n}.json"
+    if not only or n in only:
+        place.write_text(json.dumps(run(scan, f"--{what}", n, threads=THREADS[what])))
+    return json.loads(place.read_text()) if place.exists() else None
 
 
 def total(told: dict[str, Any], key: str, stages: tuple[str, ...] = ()) -> float:
@@ -113,8 +123,10 @@ def exponent(sizes: list[float], values: list[float]) -> float:
 def measure_slices(scan: Path, results: Results, only: list[int]) -> None:
     """The same chest in more and thinner slices."""
     rows, cpus = [], []
-    for n in only or SLICES:
-        told = run(scan, "--slices", n)
+    for n in SLICES:
+        told = grown(scan, "slices", n, only)
+        if told is None:
+            continue
         cpus.append(total(told, "cpu"))
         peak = max(row["mb"] for row in told["stages"])
         rows.append([str(n), f"{total(told, 'wall'):.1f}", f"{cpus[-1]:.1f}"])
@@ -131,8 +143,10 @@ def measure_slices(scan: Path, results: Results, only: list[int]) -> None:
 def measure_nodules(scan: Path, results: Results, only: list[int]) -> None:
     """The same chest in 200 slices, with ever more nodules put into it."""
     rows, cpus, found = [], [], []
-    for n in only or NODULES:
-        told = run(scan, "--nodules", n, threads=1)
+    for n in NODULES:
+        told = grown(scan, "nodules", n, only)
+        if told is None:
+            continue
         parts = [total(told, "cpu", (stage,)) for stage in LATE]
         cpus.append(sum(parts))
         found.append(max(told["found"], 1))

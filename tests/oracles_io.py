@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
+from miliary.config.reading import ReadSettings
 from miliary.geometry import Geometry
+from miliary.io.series import find_inputs
 from miliary.io.write_dicom import write_series
 from miliary.volume import Acquisition, Volume
 
@@ -172,3 +174,38 @@ def segment_points(path, number):
                 origin + np.outer(rows * row_mm, down) + np.outer(columns * column_mm, across)
             )
     return np.concatenate(points)
+
+
+def verdicts(folder: Path) -> list[str]:
+    """The code of each series in a folder, sorted."""
+    return sorted(info.code for info in find_inputs([folder], ReadSettings()))
+
+
+def spoil_phases(folder: Path) -> None:
+    """Put another phase under the same identifiers."""
+    write(folder / "b", seed=2)
+    uid = pydicom.dcmread(folder / "0001.dcm").SeriesInstanceUID
+    study = pydicom.dcmread(folder / "0001.dcm").StudyInstanceUID
+
+    def rename(ds: pydicom.Dataset, _index: int) -> None:
+        ds.SeriesInstanceUID, ds.StudyInstanceUID, ds.PatientID = uid, study, "PHANTOM-1"
+
+    change(folder / "b", rename, only=slice(None))
+
+
+def spoil_few(folder: Path) -> None:
+    """Leave six slices."""
+    for path in sorted(folder.glob("*.dcm"))[6:]:
+        path.unlink()
+
+
+def reoriented(volume: Volume, axes: tuple[int, int, int], flips: tuple[bool, ...]) -> Volume:
+    """The same patient scanned along other axes: another array, the same world."""
+    hu, affine = volume.hu.transpose(axes), volume.geometry.affine.copy()
+    affine[:3, :3] = affine[:3, axes]
+    for axis, flip in enumerate(flips):
+        if flip:
+            affine[:3, 3] += affine[:3, axis] * (hu.shape[axis] - 1)
+            affine[:3, axis] *= -1
+            hu = np.flip(hu, axis)
+    return Volume(np.ascontiguousarray(hu), Geometry(hu.shape, affine))

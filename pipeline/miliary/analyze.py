@@ -34,7 +34,6 @@ from miliary.detect import detect
 from miliary.findings import Calibration, Distribution, ImageQuality
 from miliary.fissures import find_fissures
 from miliary.fissures.septa import with_septa
-from miliary.kernels.slabs import beside
 from miliary.lungs import LungMasks, build_anatomy, segment_lungs
 from miliary.measure import fit_diameters, measure
 from miliary.nodules import Nodules
@@ -46,18 +45,17 @@ from miliary.volume import Volume
 
 __all__ = ["Analysis", "analyze", "calibrate", "describe_in", "segment"]
 
-#: Steps and the share of the time they take on a usual scan, for progress only. Detection goes on
-#: beside the three steps before it, and takes what is left of it then.
+#: Steps and the share of the time they take on a usual scan, for progress only.
 _STEPS = {
-    "lungs": 0.15,
-    "vessels": 0.15,
-    "fissures": 0.15,
-    "distances": 0.1,
-    "detect": 0.1,
-    "quality": 0.05,
+    "lungs": 0.12,
+    "detect": 0.3,
+    "vessels": 0.1,
+    "fissures": 0.1,
+    "distances": 0.05,
+    "quality": 0.03,
     "measure": 0.05,
-    "calibrate": 0.12,
-    "describe": 0.13,
+    "calibrate": 0.13,
+    "describe": 0.12,
 }
 
 
@@ -98,17 +96,14 @@ def analyze(
     clock("lungs")
     masks = segment_lungs(volume, config.lungs)
     hu = volume.hu[masks.box]
+    clock("detect")
+    # Needs the lungs alone: now no other image takes memory beside those of its scales.
     scoring = replace(config.detect, keep_all=True)
-    # Candidates need the lungs alone.
-    with beside(
-        lambda: detect(hu, masks.lung_labels > 0, masks.geometry.spacing_mm, scoring)
-    ) as detected:
-        anatomy = _with_vessels_and_fissures(
-            volume, masks, config.lungs, config.vessels, config.fissures, clock
-        )
-        clock("detect")
-        scored = detected()
+    scored = detect(hu, masks.lung_labels > 0, masks.geometry.spacing_mm, scoring)
     kept = config.detect.keep_all | (scored.score >= config.detect.threshold)
+    anatomy = _with_vessels_and_fissures(
+        volume, masks, config.lungs, config.vessels, config.fissures, clock
+    )
     clock("quality")
     quality = estimate_quality(hu, anatomy, config.quality)
     anatomy = with_septa(hu, anatomy, quality, volume.slice_mm, config.fissures)

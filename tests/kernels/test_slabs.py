@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from scipy import ndimage
 
 from miliary.kernels.slabs import (
-    beside,
     cut_with_halo,
     filter_in_slabs,
     n_threads,
@@ -88,24 +85,6 @@ def test_every_slice_is_in_one_slab(monkeypatch, threads):
 
     over_slabs(work, 19, 8)
     assert_array_equal(seen, 1)
-
-
-@pytest.mark.parametrize("threads", ["1", "2"])
-def test_work_beside_a_block_gives_its_result_and_its_failure(monkeypatch, threads):
-    monkeypatch.setenv("MILIARY_THREADS", threads)
-    with beside(lambda: 7) as result:
-        assert result() == 7
-    with pytest.raises(ZeroDivisionError), beside(lambda: 1 / 0) as result:
-        result()
-
-
-def test_work_beside_a_block_goes_on_while_the_block_does(monkeypatch):
-    monkeypatch.setenv("MILIARY_THREADS", "2")
-    done = threading.Event()
-    with beside(lambda: done.wait(10)) as result:
-        # On one thread it would wait for itself.
-        done.set()
-        assert result()
 
 
 def test_tiles_cover_a_mask_once_and_hold_no_empty_margin(rng):

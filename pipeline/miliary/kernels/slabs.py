@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import TypeVar
@@ -70,28 +69,6 @@ def slab_of(shape: tuple[int, ...], n_voxels: int) -> int:
         1 to 32.
     """
     return min(max(n_voxels // max(shape[1] * shape[2], 1), 1), 32)
-
-
-@contextlib.contextmanager
-def beside(function: Callable[[], _Result]) -> Iterator[Callable[[], _Result]]:
-    """Do some work on a thread beside that of the block, which often leaves a core idle.
-
-    Parameters
-    ----------
-    function : callable
-        The work; it must not depend on the block. On one thread it is done before the block.
-
-    Yields
-    ------
-    callable
-        Waits for the end of the work and gives its result.
-    """
-    if n_threads() == 1:
-        result = function()
-        yield lambda: result
-        return
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(function).result
 
 
 def filter_in_slabs(
