@@ -100,9 +100,9 @@ def place_balls(
 
 
 #: At the pleura the wall's blur is part of what makes nodules hard to see: balls go there too. So
-#: 70 % of the balls under the pleura of lidc-0314 are found, and 68 % of the nodules that other code
-#: puts there (some of these leave the lung mask, which balls cannot); kept out of what is bright
-#: 84 % would be. On two phantoms it is 81 % of the balls and 89 % of the nodules.
+#: 70 % of the balls under the pleura of lidc-0314 are found, and 68 % of the nodules that other
+#: code puts there (some of these leave the lung mask, which balls cannot); kept out of what is
+#: bright 84 % would be. On two phantoms it is 81 % of the balls and 89 % of the nodules.
 _BRIGHT = (REGIONS["subpleural"],)
 
 
