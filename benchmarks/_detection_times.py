@@ -34,7 +34,7 @@ from miliary.measure import fit_diameters
 SLICES = 400
 #: Side in mm of the crop that blob_log gets.
 CROP_MM = 60.0
-THRESHOLDS_HU = (60.0, 90.0, 120.0, 160.0, 210.0)
+THRESHOLDS_HU = (60.0, 120.0, 210.0)
 SIGMAS_MM = (0.6, 1.2, 3)
 
 
