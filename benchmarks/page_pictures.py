@@ -20,6 +20,7 @@ from pathlib import Path
 from PIL import Image
 
 import miliary
+from miliary.analysis import Analysis
 from miliary.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,10 +31,14 @@ REPORT_PX, VIEWER_PX = (1100, 1480), (1400, 900)
 
 
 def main(out: Path) -> None:
-    """Analyse the sample, write its pages and take their pictures."""
+    """Analyse the sample, with the viewer asked for."""
     config = Config()
     config = replace(config, report=replace(config.report, viewer=True))
-    result = miliary.analyze(miliary.read(ROOT / "sample_data" / "dicom"), config)
+    show(miliary.analyze(miliary.read(ROOT / "sample_data" / "dicom"), config), out)
+
+
+def show(result: Analysis, out: Path) -> None:
+    """Write the pages of a case and take their pictures."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = result.save(Path(scratch) / "case")
         window = browser.Browser(Path(scratch) / "profile")
@@ -63,7 +68,7 @@ def choose(window: browser.Browser, name: str, value: str) -> None:
 
 
 def take(window: browser.Browser, path: Path) -> None:
-    """Save what the window shows, in 256 colours that hold the few marks as well as the greys."""
+    """Save what the window shows, in all its colours: few would blotch the tints."""
     window.run(
         "window.drawn = 0; requestAnimationFrame(() => requestAnimationFrame(() => drawn = 1))"
     )
@@ -71,8 +76,7 @@ def take(window: browser.Browser, path: Path) -> None:
     shot = base64.b64decode(window.call("Page.captureScreenshot")["data"])
     picture = Image.open(io.BytesIO(shot)).convert("RGB")
     path.parent.mkdir(parents=True, exist_ok=True)
-    few = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    few.save(path, optimize=True)
+    picture.save(path, optimize=True)
     print(path)
 
 
