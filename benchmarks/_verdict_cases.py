@@ -187,13 +187,15 @@ def wish(case: Case) -> PhantomSpec:
     if case.kind.startswith("slices"):
         spacing = np.array((2.5, 0.8, 0.8))
     scale = rng.uniform(low, high)
+    psf_mm = np.array((1.1, 1.3, 1.3)) * spacing * rng.uniform(0.9, 1.1)
+    if not case.kind.startswith("slices"):
+        # It stands for the slices' thickness too, and from 1.5 mm on nothing is judged.
+        psf_mm[0] = min(psf_mm[0], 1.49)
     wishes: dict[str, Any] = {
         "seed": case.seed,
         "shape": tuple(int(v) for v in np.ceil(np.array(CHEST_MM) * scale / spacing)),
         "spacing_mm": tuple(spacing.tolist()),
-        "psf_fwhm_mm": tuple(
-            (np.array((1.1, 1.3, 1.3)) * spacing * rng.uniform(0.9, 1.1)).tolist()
-        ),
+        "psf_fwhm_mm": tuple(psf_mm.tolist()),
         "noise_hu": case.noise_hu * rng.uniform(0.85, 1.15),
         "noise_peak_per_mm": float(rng.choice([0.25, 0.35, 0.45])),
         "edge_enhancement": float(rng.choice([0.0, 0.2])),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 from _results import Results
@@ -46,6 +47,7 @@ def show(judged: list[Judged], results: Results) -> None:
     matrix = [c for c in judged if c.case.group != "hard"]
     assessed = [c for c in matrix if not c.case.scan.startswith("nlst")]
     _headline(assessed, results)
+    _headline([c for c in assessed if c.case.seed not in seen_seeds()], results, unseen=True)
     _confusion(assessed, results)
     _by_cell(assessed, results)
     _hard([c for c in judged if c.case.group == "hard"], results)
@@ -57,7 +59,14 @@ def _patterns(cases: Iterable[Judged]) -> list[Judged]:
     return [c for c in cases if c.case.pattern in PATTERNS]
 
 
-def _headline(cases: list[Judged], results: Results) -> None:
+def seen_seeds() -> set[int]:
+    """List the cases that were judged before the rules were last changed."""
+    text = (Path(__file__).parent / "_verdict_seen.txt").read_text()
+    words = " ".join(line for line in text.splitlines() if not line.startswith("#")).split()
+    return {int(word) for word in words}
+
+
+def _headline(cases: list[Judged], results: Results, *, unseen: bool = False) -> None:
     true = _patterns(cases)
     called = [c for c in cases if c.confident and c.case.pattern != "metastases"]
     low, high = f1_interval(true, np.random.default_rng(1))
@@ -75,7 +84,10 @@ def _headline(cases: list[Judged], results: Results) -> None:
                         (("perilymphatic",), "5 %")):  # fmt: skip
         some = [c for c in cases if c.case.pattern in kinds]
         rows.append([f"false present, {' and '.join(kinds)}", f"at most {most}", _flagged(some)])
-    results.table("What must be shown", ["what", "wanted", "measured (95 %)"], rows)
+    title = "What must be shown"
+    if unseen:
+        title += ", on the cases that were not judged before the rules were last changed"
+    results.table(title, ["what", "wanted", "measured (95 %)"], rows)
 
 
 def _flagged(cases: list[Judged]) -> str:

@@ -135,7 +135,7 @@ def test_too_few_nodules_for_a_call_are_indeterminate_even_when_numerous():
 
 def test_false_positives_do_not_make_up_the_number_that_bears_a_call():
     enough = made.scene(60, pleura=0.0, fissure=0.0, vessel=2.0, pairs=10.0)
-    counts = tuple(replace(count, false=15.0) for count in BOTH)
+    counts = tuple(replace(count, false=16.0) for count in BOTH)
     assert label(enough) == "centrilobular"
     assert label(enough, counts) == "indeterminate"
 
@@ -248,7 +248,7 @@ def test_a_preference_for_the_pleura_forbids_the_flag_when_it_is_sure(n, pleura,
 
 
 def test_too_few_nodules_leave_involvement_open():
-    few = made.scene(39, pleura=0.1, fissure=0.1, vessel=3.0)
+    few = made.scene(SETTINGS.min_nodules - 1, pleura=0.1, fissure=0.1, vessel=3.0)
     names = ("subpleural", "fissural", "no_predilection")
     assert [criterion(name, scene=few).met for name in names] == [None] * 3
 
@@ -375,3 +375,22 @@ def test_a_preference_for_vessels_may_be_false_positives_where_random_is_not_ref
     assert told.met is None
     assert "false positives" in told.sentence
     assert verdict(scene=near).flag == "indeterminate"
+
+
+def test_a_preference_within_chance_does_not_speak_against_a_random_distribution():
+    # 1.7 times as many as expected, of 90 nodules: the interval reaches below the limit.
+    chance = made.scene(90, vessel=1.7, fissure=1.0)
+    told = criterion("no_predilection", scene=chance)
+    assert label(chance) == "random"
+    assert told.met is True
+    assert "by chance" in told.sentence
+    assert verdict(scene=chance).flag == "present"
+
+
+def test_no_more_false_positives_are_taken_out_than_any_scan_has():
+    wild = Calibration((), (), (), 10, false_per_litre=400.0, false_per_litre_se=900.0)
+    (count, _) = count_by_lung(
+        made.nodules_in(1900, 0), made.two_boxes(litres=(1.0, 1.0)), SETTINGS, wild
+    )
+    assert count.false == SETTINGS.max_false_per_l
+    assert count.numerous is True

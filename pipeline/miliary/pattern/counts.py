@@ -80,7 +80,9 @@ class Sight:
     sensitivity: float | None
 
 
-def surely_few(counts: tuple[LungCount, ...], sight: Sight, settings: PatternSettings) -> bool:
+def surely_few(
+    counts: tuple[LungCount, ...], sight: Sight, settings: PatternSettings, *, doubt: float = _TAIL
+) -> bool:
     """Tell whether even with what the scan misses no lung can hold numerous nodules.
 
     Parameters
@@ -91,6 +93,8 @@ def surely_few(counts: tuple[LungCount, ...], sight: Sight, settings: PatternSet
         What the scan shows.
     settings : PatternSettings
         What counts as numerous.
+    doubt : float
+        Probability of numerous nodules that is borne.
 
     Returns
     -------
@@ -101,7 +105,7 @@ def surely_few(counts: tuple[LungCount, ...], sight: Sight, settings: PatternSet
     shown = 1.0 if sight.sensitivity is None else max(sight.sensitivity, 1e-6)
     seen_per_l = shown * settings.numerous_per_l
     return all(
-        special.gammaincc(count.n + 0.5, seen_per_l * count.litres + count.false) <= _TAIL
+        special.gammaincc(count.n + 0.5, seen_per_l * count.litres + count.false) <= doubt
         for count in counts
     )
 
@@ -132,6 +136,10 @@ def count_by_lung(
     """
     false_per_l = (calibration.false_per_litre if calibration else None) or 0.0
     error_per_l = (calibration.false_per_litre_se if calibration else None) or 0.0
+    # Where nodules are dense many score low, and are taken for false: no scan has so many.
+    false_per_l, error_per_l = (
+        min(rate, settings.max_false_per_l) for rate in (false_per_l, error_per_l)
+    )
     counts = []
     for lung in anatomy.lungs:
         litres = lung.evaluable_ml / 1000

@@ -169,6 +169,9 @@ def _no_predilection(
     if value <= limit:
         return Criterion("no_predilection", True, value, limit, sentence)
     surely = [name for name, share in shares.items() if share and (share.low or 0) > limit]
+    if not surely and pattern.label == "random":
+        sentence += " So few nodules lie so by chance; all evidence together speaks for random."
+        return Criterion("no_predilection", True, value, limit, sentence)
     # False positives lie at vessels: alone, these do not speak against a random distribution.
     if surely == ["vessels"] and pattern.label not in _OTHERS:
         sentence += " It may come from false positives, which lie at vessels."

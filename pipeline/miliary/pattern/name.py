@@ -132,7 +132,7 @@ def _label(
             return best, tuple(reasons)
         few = f"{n_true:.0f} nodules, false positives taken out, do not bear a call"
         return "indeterminate", (*reasons, f"{few}; {settings.min_nodules} would.")
-    if surely_few(counts, sight, settings):
+    if surely_few(counts, sight, settings, doubt=1 - settings.min_probability):
         limit = settings.numerous_per_l
         few = f"Fewer than {limit:g} nodules a litre were found: too few for a distribution."
         return "none", (few,)
