@@ -255,7 +255,8 @@ def block_mean(hu: AnyArray, level: int, factors: IntArray, shape: tuple[int, in
     rows, columns = shape
     part = hu[level * f_z : (level + 1) * f_z, : rows * f_y, : columns * f_x]
     if part.shape == (1, rows, columns):
-        return part[0]
+        only: AnyArray = part[0]
+        return only
     blocks = part.reshape(len(part), rows, f_y, columns, f_x)
     mean: AnyArray = blocks.mean(axis=(0, 2, 4), dtype=np.float32)
     return mean
@@ -298,7 +299,7 @@ def merge_labels(anatomy: Anatomy, frame: Frame) -> LabelArray:
     lungs = anatomy.lung_labels[frame.box].astype(np.uint8)
     if anatomy.airless_labels is not None:
         lungs[(anatomy.airless_labels[frame.box] > 0) & (lungs == 0)] = _AIRLESS
-    merged: LabelArray = lungs << _LUNG_BITS
+    merged: LabelArray = (lungs << _LUNG_BITS).astype(np.uint8, copy=False)
     if anatomy.lobe_labels is not None:
         merged |= np.minimum(anatomy.lobe_labels[frame.box], max(LOBES.values())).astype(np.uint8)
     for mask, bit in (
