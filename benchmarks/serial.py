@@ -221,7 +221,7 @@ def main() -> None:
     parser.add_argument("part", choices=list(SAYS))
     parser.add_argument("--pairs", type=int, default=500)
     parser.add_argument("--patients", type=int, default=24)
-    parser.add_argument("--unchanged", type=int, default=24, help="patients scanned twice only")
+    parser.add_argument("--unchanged", type=int, default=20, help="patients scanned twice only")
     parser.add_argument("--first", type=int, default=MEASURED_FROM)
     parser.add_argument("--case-seed", type=int, default=9301)
     parser.add_argument("--out", type=Path, default=BUILD)
