@@ -101,7 +101,7 @@ class Interpolator:
 
         def along(axis: int, start: int) -> FloatArray:
             if axis == 3:
-                value = spare.pop()
+                value: FloatArray = spare.pop()
                 # Places are inside by construction; clipping is the mode without a check.
                 np.take(flat[start:], places, out=value, mode="clip")
                 return value
