@@ -178,7 +178,7 @@ def close_gaps(mask: BoolArray, radius_mm: float, spacing_mm: FloatArray) -> Boo
 
 def _boxes(labels: AnyArray) -> list[tuple[int, tuple[slice, ...]]]:
     """Labels that there are, and the box of each."""
-    found: list[tuple[slice, slice, slice] | None] = ndimage.find_objects(labels)
+    found = ndimage.find_objects(labels)
     return [(label, box) for label, box in enumerate(found, start=1) if box is not None]
 
 
