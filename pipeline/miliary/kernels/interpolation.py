@@ -113,4 +113,5 @@ class Interpolator:
             spare.append(after)
             return value
 
-        return along(0, 0)
+        mixed: FloatArray = along(0, 0)
+        return mixed
