@@ -175,8 +175,8 @@ def dense(options: argparse.Namespace) -> Results:
     """Table (f): what is lost, merged and doubled at 1 nodule per ml, at the default."""
     results = Results(
         "detection-dense",
-        "What is found, merged with a neighbour and found twice at 1 nodule per ml, beside nodules of "
-        "the same size in thinner scans.",
+        "What is found, merged with a neighbour and found twice at 1 nodule per ml, beside "
+        "nodules of the same size in thinner scans.",
     )
 
     def left_lung(seed: int) -> Found:
@@ -204,7 +204,7 @@ def dense(options: argparse.Namespace) -> Results:
 
 
 def outcomes(scene: Found) -> tuple[int, int, int, int]:
-    """Found, merged with a neighbour that was found, doubled; and how many there are, of one size.
+    """Found, merged with a neighbour that was found, doubled, and how many, of `DENSE_MM`.
 
     Merged: missed, and the candidate of a neighbour lies between the two. Doubled: a second
     accepted candidate inside the nodule's reach that is nobody else's.
