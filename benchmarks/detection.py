@@ -39,7 +39,7 @@ BANDS_MM = ((1.2, 1.6), (1.6, 2.2), (2.2, 3.0))
 FALSE_PER_LITRE = (1, 3, 10, 20)
 #: Nodules a litre: some 8 mm apart, so that they seldom touch.
 PER_LITRE = 300
-#: Nodules a litre of a dense scan, and their diameters in mm; in thin ones those of this size count.
+#: Nodules a litre of a dense scan, and the diameters in mm that count in it and in thin ones.
 DENSE, DENSE_MM = 1000, (1.6, 2.4)
 SCANS = (REAL, "nlst-low-dose", "rider-0117-lower")
 #: Where no nodule is, to tell how often a candidate is near by chance.
