@@ -97,11 +97,11 @@ class Interpolator:
         """Interpolate between the eight voxels, axis by axis."""
         n = weights.shape[1]
         flat, places = self._patches.reshape(-1), self._places[:n]
-        spare = list(self._buffers[3:, :n])
+        spare: list[FloatArray] = list(self._buffers[3:, :n])
 
         def along(axis: int, start: int) -> FloatArray:
             if axis == 3:
-                value = spare.pop()
+                value: FloatArray = spare.pop()
                 # Places are inside by construction; clipping is the mode without a check.
                 np.take(flat[start:], places, out=value, mode="clip")
                 return value
@@ -113,5 +113,4 @@ class Interpolator:
             spare.append(after)
             return value
 
-        mixed: FloatArray = along(0, 0)
-        return mixed
+        return along(0, 0)
