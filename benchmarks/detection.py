@@ -27,7 +27,7 @@ import numpy as np
 from _detection_acquisition import acquisition
 from _detection_known import calibration, sizes
 from _detection_runs import OWN_MM, Found, found_in
-from _detection_scenes import PHANTOM_SEEDS, REAL, REAL_SEEDS, Scene, litre_phantom, real
+from _detection_scenes import PHANTOM_SEEDS, REAL, REAL_SEEDS, litre_phantom, real
 from _detection_tables import REACH_MM, rate, share
 from _detection_times import times
 from _results import Results
@@ -39,8 +39,8 @@ BANDS_MM = ((1.2, 1.6), (1.6, 2.2), (2.2, 3.0))
 FALSE_PER_LITRE = (1, 3, 10, 20)
 #: Nodules a litre: some 8 mm apart, so that they seldom touch.
 PER_LITRE = 300
-#: Nodules a litre of a dense and of a thin scan, and their diameters in mm.
-DENSE, THIN, DENSE_MM = 1000, 200, (1.6, 2.4)
+#: Nodules a litre of a dense scan, and the diameters in mm that count in it and in thin ones.
+DENSE, DENSE_MM = 1000, (1.6, 2.4)
 SCANS = (REAL, "nlst-low-dose", "rider-0117-lower")
 #: Where no nodule is, to tell how often a candidate is near by chance.
 AWAY_MM = np.array([4.0, 0.0, 0.0])
@@ -175,38 +175,36 @@ def dense(options: argparse.Namespace) -> Results:
     """Table (f): what is lost, merged and doubled at 1 nodule per ml, at the default."""
     results = Results(
         "detection-dense",
-        "What is found, merged with a neighbour and found twice at 1 nodule per ml, and at a fifth "
-        "of that.",
+        "What is found, merged with a neighbour and found twice at 1 nodule per ml, beside "
+        "nodules of the same size in thinner scans.",
     )
 
-    def left_lung(seed: int, per_litre: int) -> Scene:
-        return real(seed, per_litre, *DENSE_MM, side="left")
+    def left_lung(seed: int) -> Found:
+        make = partial(real, seed, DENSE, *DENSE_MM, side="left")
+        return found_in(f"{REAL}, left lung-{seed}-{DENSE}", make)
 
-    def one_phantom(seed: int, per_litre: int) -> Scene:
-        return litre_phantom(seed, per_litre, *DENSE_MM)
+    def one_phantom(seed: int) -> Found:
+        make = partial(litre_phantom, seed, DENSE, *DENSE_MM)
+        return found_in(f"phantoms, 1 l each-{seed}-{DENSE}", make)
 
-    kinds: dict[str, tuple[Callable[[int, int], Scene], tuple[int, ...]]] = {}
+    thin, rows = sources(options.phantoms), []
+    kinds: dict[str, tuple[Callable[[int], Found], tuple[int, ...]]] = {}
     if not options.phantoms:
-        kinds[f"{REAL}, left lung"] = (left_lung, REAL_SEEDS)
+        kinds[f"{REAL}, left lung (never trained on)"] = (left_lung, REAL_SEEDS)
     kinds["phantoms, 1 l each"] = (one_phantom, PHANTOM_SEEDS)
-    rows = []
-    for name, (make, seeds) in kinds.items():
-        for per_litre in (THIN, DENSE):
-            found = [
-                found_in(f"{name}-{seed}-{per_litre}", partial(make, seed, per_litre))
-                for seed in seeds
-            ]
-            counts = np.sum([outcomes(scene) for scene in found], axis=0)
-            hits, merged, doubled, n = counts
-            told = [share(k, n) for k in (hits, merged, doubled)]
+    for name, (crowded, seeds) in kinds.items():
+        groups = {PER_LITRE: thin[name](), DENSE: [crowded(seed) for seed in seeds]}
+        for per_litre, scenes in groups.items():
+            *counts, n = np.sum([outcomes(scene) for scene in scenes], axis=0)
+            told = [share(k, n) for k in counts]
             rows.append([name, f"{per_litre / 1000}", str(n), *told])
     heads = ["scan", "per ml", "nodules", "found", "merged", "doubled"]
-    results.table("Dense nodules of 1.6 to 2.4 mm at the default operating point", heads, rows)
+    results.table("Nodules of 1.6 to 2.4 mm at the default operating point", heads, rows)
     return results
 
 
 def outcomes(scene: Found) -> tuple[int, int, int, int]:
-    """Found, merged with a neighbour that was found, doubled; and how many there are.
+    """Found, merged with a neighbour that was found, doubled, and how many, of `DENSE_MM`.
 
     Merged: missed, and the candidate of a neighbour lies between the two. Doubled: a second
     accepted candidate inside the nodule's reach that is nobody else's.
@@ -214,18 +212,18 @@ def outcomes(scene: Found) -> tuple[int, int, int, int]:
     accepted = scene.candidates.score >= DetectSettings().threshold
     kept = Found(**{**vars(scene), "candidates": scene.candidates.take(accepted)})
     graded = kept.graded()
-    hit = graded.row >= 0
+    hit, counted = graded.row >= 0, in_band(scene, *DENSE_MM)
     left = kept.points_mm[graded.false_row]
     doubled = 0
     if len(left):
         distance, which = KDTree(scene.truth_mm).query(left)
-        doubled = len(np.unique(which[(distance <= REACH_MM) & hit[which]]))
-    merged = 0
-    if hit.any() and (~hit).any():
+        doubled = len(np.unique(which[(distance <= REACH_MM) & (hit & counted)[which]]))
+    merged, missed = 0, scene.truth_mm[~hit & counted]
+    if hit.any() and len(missed):
         # A candidate matched to another nodule, nearer to the missed one than nodules are wide.
         taken = KDTree(kept.points_mm[graded.row[hit]])
-        merged = int((taken.query(scene.truth_mm[~hit])[0] <= REACH_MM).sum())
-    return int(hit.sum()), merged, doubled, len(hit)
+        merged = int((taken.query(missed)[0] <= REACH_MM).sum())
+    return int((hit & counted).sum()), merged, doubled, int(counted.sum())
 
 
 PARTS = {

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import oracles_detect as oracles
-from miliary.kernels.rays import RaySpec, ray_features, sample_rays, sphere_directions
+from miliary.kernels.rays import RaySpec, ray_features, sphere_directions
 from oracles_detect import SHAPE, SPACING
 
 RADII = np.array([0.5, 1.5, 3.0, 4.5])
@@ -16,8 +16,8 @@ QUANTILES = {
     "ridge_quantiles": (0.5, 1.0),
     "axis_quantiles": (0.0, 1.0),
 }
-#: Places on the rays are told in single precision, some 1e-5 of a voxel.
-ROUNDING_HU = 0.05
+#: Weights are kept in single precision: some 1e-6 of a voxel, at steps of several hundred HU.
+ROUNDING_HU = 0.01
 
 
 def describe(image, index, spacing=SPACING, n_directions=184, radii_mm=RADII):
@@ -45,17 +45,23 @@ def test_directions_are_unit_vectors_spread_evenly():
     assert_array_equal(directions[92:], -directions[:92])
 
 
-def test_samples_match_interpolation_by_hand(rng):
+def test_numbers_are_those_of_samples_interpolated_by_hand(rng):
     image = rng.normal(-850, 100, SHAPE).astype(np.float32)
     # Points near the border too, from which rays leave the image.
     index = rng.uniform(-0.5, np.array(SHAPE) - 0.5, (6, 3))
     directions = sphere_directions(8)
-    samples = sample_rays(image, index, SPACING, directions, RADII)
-    assert samples.shape == (6, 4, 8)
-    for n, r, d in np.ndindex(samples.shape):
-        place = index[n] + RADII[r] * directions[d] / SPACING
-        expected = oracles.interpolate(image, place)
-        assert abs(samples[n, r, d] - expected) < ROUNDING_HU
+    found = describe(image, index, n_directions=8)
+    for n, point in enumerate(index):
+        samples = np.array(
+            [
+                [oracles.interpolate(image, point + r * d / SPACING) for d in directions]
+                for r in RADII
+            ]
+        )
+        shells = np.sort(samples, axis=1)[:, [0, 4, 7]]
+        assert_allclose(found.levels_hu[n, :12], shells.ravel(), atol=ROUNDING_HU)
+        first = 3 * np.linalg.norm(samples @ directions / 8, axis=1)
+        assert_allclose(found.spreads_hu[n, :4], first, atol=ROUNDING_HU)
 
 
 def test_a_ramp_is_sampled_exactly():

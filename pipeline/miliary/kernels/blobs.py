@@ -183,8 +183,8 @@ class _Scales:
     ) -> Blobs:
         """Maxima of the smallest curvature at one scale, in the tile."""
         smoothed, sigma = self.smoothed[scale], self.sigmas_mm[scale]
-        # No curvature is above the one along an axis, so that what is less convex along one of
-        # them is no candidate, and no neighbour of a candidate is greater than it.
+        # The smallest curvature is at most the one along any axis: what is less convex along one
+        # of them is no candidate, and never the greater neighbour of one.
         flat = _convex_voxels(smoothed, self.spacing_mm, min_curvature_hu / sigma**2, inside)
         flat = flat[self._laplacians(scale, flat) > min_laplacian_hu]
         # In closed form and single precision where only the maxima are looked for ...

@@ -97,7 +97,7 @@ class Interpolator:
         """Interpolate between the eight voxels, axis by axis."""
         n = weights.shape[1]
         flat, places = self._patches.reshape(-1), self._places[:n]
-        spare = list(self._buffers[3:, :n])
+        spare: list[FloatArray] = list(self._buffers[3:, :n])
 
         def along(axis: int, start: int) -> FloatArray:
             if axis == 3:

@@ -118,45 +118,6 @@ def sphere_directions(n: int) -> FloatArray:
     return np.concatenate([half, -half])
 
 
-def sample_rays(
-    image: FloatArray,
-    index_zyx: FloatArray,
-    spacing_mm: FloatArray,
-    directions: FloatArray,
-    radii_mm: FloatArray,
-) -> FloatArray:
-    """Interpolate an image linearly along rays from points.
-
-    Parameters
-    ----------
-    image : (Z, Y, X) float32
-        Image; beyond its border the outermost voxels go on.
-    index_zyx : (N, 3) float
-        Points, as indices.
-    spacing_mm : (3,) float
-        Voxel size along z, y and x.
-    directions : (D, 3) float
-        Unit vectors (z, y, x).
-    radii_mm : (R,) float
-        Distances along the rays.
-
-    Returns
-    -------
-    (N, R, D) float32
-        Samples.
-    """
-    index = np.asarray(index_zyx, float).reshape(-1, 3)
-    read = Interpolator(image, _offsets(directions, radii_mm, spacing_mm), max(len(index), 1))
-    return read.around(index).reshape(len(index), len(radii_mm), len(directions))
-
-
-def _offsets(directions: FloatArray, radii_mm: FloatArray, spacing_mm: FloatArray) -> FloatArray:
-    """Places (R * D, 3) on the rays in voxels, radius by radius."""
-    places_mm = np.asarray(radii_mm, float)[:, None, None] * directions
-    offsets: FloatArray = (places_mm / np.asarray(spacing_mm, float)).reshape(-1, 3)
-    return offsets
-
-
 def ray_features(
     image: FloatArray, index_zyx: FloatArray, spacing_mm: FloatArray, spec: RaySpec
 ) -> RayFeatures:
@@ -194,6 +155,13 @@ def ray_features(
     parts = np.array_split(order, max(1, min(_PARTS * n_threads(), len(order) // _BATCH)))
     on_threads(describe, [part for part in parts if len(part)])
     return found
+
+
+def _offsets(directions: FloatArray, radii_mm: FloatArray, spacing_mm: FloatArray) -> FloatArray:
+    """Places (R * D, 3) on the rays in voxels, radius by radius."""
+    places_mm = np.asarray(radii_mm, float)[:, None, None] * directions
+    offsets: FloatArray = (places_mm / np.asarray(spacing_mm, float)).reshape(-1, 3)
+    return offsets
 
 
 def _empty_features(n: int, spec: RaySpec) -> RayFeatures:
