@@ -165,7 +165,7 @@ def start_at(anatomy: Anatomy, frame: Frame, packed: Packed) -> list[int]:
         return [n // 2 for n in packed.shape]
     inside = np.argwhere(labels[::4, ::4, ::4] == 1 + counts.argmax())
     middle = (4 * inside.mean(axis=0) / packed.factors).astype(int)
-    return np.minimum(middle, np.array(packed.shape) - 1).tolist()  # type: ignore[no-any-return]
+    return [min(int(at), n - 1) for at, n in zip(middle, packed.shape, strict=True)]
 
 
 def pack(frame: Frame, anatomy: Anatomy, settings: ReportSettings) -> Packed:
