@@ -17,6 +17,7 @@ from miliary.anatomy import LOBES, Anatomy
 from miliary.arrays import AnyArray, IntArray, LabelArray
 from miliary.config.report import ReportSettings
 from miliary.kernels.slabs import on_threads
+from miliary.nodules import Nodules
 from miliary.report.slabs import Frame, frame_lungs
 from miliary.report.templating import content_security_policy, environment
 from miliary.report.words import headline
@@ -100,8 +101,6 @@ def render_viewer(analysis: Analysis) -> str:
 
 def _scene(analysis: Analysis, frame: Frame, packed: Packed) -> dict[str, Any]:
     """What the script of the page has to know; names of lobes and zones are the package's own."""
-    nodules = analysis.accepted
-    place = (frame.index_zyx + 0.5) / packed.factors - 0.5
     geometry = analysis.anatomy.geometry.crop(frame.box)
     affine = geometry.affine.copy()
     # From the index in what is shown to the patient's mm: voxels start at the same edge.
@@ -120,22 +119,27 @@ def _scene(analysis: Analysis, frame: Frame, packed: Packed) -> dict[str, Any]:
             analysis.config.report.window_center_hu,
             analysis.config.report.window_width_hu,
         ],
-        "nodules": [
-            [i + 1, *at, d, score, str(lung), str(lobe), str(zone), bool(micro)]
-            for i, (at, d, score, lung, lobe, zone, micro) in enumerate(
-                zip(
-                    place.round(2).tolist(),
-                    frame.diameter_mm.round(2).tolist(),
-                    nodules.score.round(2).tolist(),
-                    nodules.lung,
-                    nodules.lobe,
-                    nodules.zone,
-                    nodules.micronodule,
-                    strict=True,
-                )
-            )
-        ],
+        "nodules": _rows(analysis.accepted, frame, packed),
     }
+
+
+def _rows(nodules: Nodules, frame: Frame, packed: Packed) -> list[list[object]]:
+    """Number, place in what is shown (z, y, x), diameter, score, lung, lobe, zone, micronodule."""
+    place = (frame.index_zyx + 0.5) / packed.factors - 0.5
+    columns = zip(
+        place.round(2).tolist(),
+        frame.diameter_mm.round(2).tolist(),
+        nodules.score.round(2).tolist(),
+        nodules.lung,
+        nodules.lobe,
+        nodules.zone,
+        nodules.micronodule,
+        strict=True,
+    )
+    return [
+        [i, *at, diameter, score, str(lung), str(lobe), str(zone), bool(micro)]
+        for i, (at, diameter, score, lung, lobe, zone, micro) in enumerate(columns, start=1)
+    ]
 
 
 def start_at(anatomy: Anatomy, frame: Frame, packed: Packed) -> list[int]:
@@ -161,7 +165,7 @@ def start_at(anatomy: Anatomy, frame: Frame, packed: Packed) -> list[int]:
         return [n // 2 for n in packed.shape]
     inside = np.argwhere(labels[::4, ::4, ::4] == 1 + counts.argmax())
     middle = (4 * inside.mean(axis=0) / packed.factors).astype(int)
-    return np.minimum(middle, np.array(packed.shape) - 1).tolist()  # type: ignore[no-any-return]
+    return [min(int(at), n - 1) for at, n in zip(middle, packed.shape, strict=True)]
 
 
 def pack(frame: Frame, anatomy: Anatomy, settings: ReportSettings) -> Packed:
