@@ -36,4 +36,7 @@ def test_an_example_runs(name, tmp_path):
     assert done.returncode == 0, done.stderr
     says, files = PROMISED[name]
     assert says in done.stdout
-    assert all((tmp_path / file).stat().st_size > 1000 for file in files)
+    for file in files:
+        # A table of two cases is some 300 bytes; every picture and page is far larger.
+        least = 200 if file.endswith(".csv") else 5000
+        assert (tmp_path / file).stat().st_size > least, file
