@@ -166,6 +166,15 @@ def test_candidates_that_are_kept_are_no_dicom_findings(analysis, series, tmp_pa
     assert len(rows(folder / "nodules.csv")) == n
 
 
+def test_accepted_nodules_keep_the_numbers_of_the_table(analysis, tmp_path):
+    config = replace(analysis.config, detect=replace(analysis.config.detect, keep_all=True))
+    score = np.where(np.arange(len(analysis.nodules)) % 3 == 1, 0.9, 0.1)
+    kept = replace(analysis, config=config, nodules=replace(analysis.nodules, score=score))
+    folder = write_case(kept, tmp_path / "case-1")
+    told = [int(row["nodule"]) for row in rows(folder / "nodules.csv") if float(row["score"]) > 0.5]
+    assert kept.accepted_numbers.tolist() == told
+
+
 def test_dicom_results_need_the_series(analysis, tmp_path):
     with pytest.raises(ValueError, match="needs the series that was read, got None"):
         write_case(analysis, tmp_path / "case-1", dicom=True)

@@ -128,9 +128,9 @@ def test_nothing_in_one_scan_or_both():
 
 
 def test_a_lung_is_newly_involved_when_numerous_now_and_not_before():
-    def told(before, now):
+    def told(before, now, settings=SETTINGS):
         scans = [make_case("a", right=before), make_case("b", right=now)]
-        return about(compare(scans, SETTINGS), "right")
+        return about(compare(scans, settings), "right")
 
     new = told(20, 300)
     assert new.newly_involved is True
@@ -142,6 +142,11 @@ def test_a_lung_is_newly_involved_when_numerous_now_and_not_before():
     assert "times (" in told(0, 150).sentence
     assert told(150, 300).newly_involved is False
     assert told(10, 30).newly_involved is False
+    # The limit is of nodules without the false ones.
+    assert told(10, 86).newly_involved is True
+    assert told(10, 86, replace(SETTINGS, false_per_l=12.0)).newly_involved is False
+    assert told(90, 240).newly_involved is False
+    assert told(90, 240, replace(SETTINGS, false_per_l=12.0)).newly_involved is True
     # Better seen is not newly involved.
     scans = [make_case("a", right=50, sensitivity=0.2), make_case("b", right=150, sensitivity=0.7)]
     assert about(compare(scans, SETTINGS), "right").newly_involved is False

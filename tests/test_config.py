@@ -131,3 +131,13 @@ def test_settings_that_are_only_right_together_are_taken_together():
     assert load_config(None, overrides).spatial.simulations == 99
     with pytest.raises(ConfigError):
         load_config(None, overrides[:1])
+
+
+@pytest.mark.parametrize("name", ["shell_mm", "contact_mm"])
+def test_what_the_pattern_is_judged_by_must_be_computed(name):
+    with pytest.raises(
+        ConfigError, match=f"pattern.{name} must be one of spatial.shells_mm, got 4"
+    ):
+        load_config(overrides=[f"pattern.{name}=4"])
+    both = [f"pattern.{name}=4", "spatial.shells_mm=[2.5, 4, 5, 10]"]
+    assert getattr(load_config(overrides=both).pattern, name) == 4.0

@@ -193,3 +193,15 @@ def test_a_scan_without_lungs_has_a_page(read_page, make_analysis):
 def _slabs(analysis: Analysis) -> list[Any]:
     frame = page_module.slabs.frame_lungs(analysis, analysis.config.report)
     return page_module.slabs.axial_slabs(frame, analysis.config.report)
+
+
+def test_rings_have_the_numbers_of_the_table_where_all_candidates_are_kept(make_analysis):
+    found = make_analysis(60)
+    config = replace(found.config, detect=replace(found.config.detect, keep_all=True))
+    score = np.where(np.arange(len(found.nodules)) % 3 == 1, 0.9, 0.1)
+    kept = replace(found, config=config, nodules=replace(found.nodules, score=score))
+    page = render_report(kept, PROVENANCE)
+    rings = set(map(int, re.findall(r"<circle[^>]*><title>(\d+)</title>", page)))
+    assert rings
+    assert rings <= set(kept.accepted_numbers.tolist())
+    assert max(rings) > len(kept.accepted)

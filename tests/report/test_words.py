@@ -73,7 +73,7 @@ def test_plain_text_of_any_value():
 
 
 def test_the_headline_names_the_lungs():
-    assert words.headline("present", "right") == "Miliary pattern present, right lung only"
+    assert words.headline("present", "right") == "Miliary pattern present, right lung"
     assert words.headline("not_assessable", None) == "Not assessable"
 
 

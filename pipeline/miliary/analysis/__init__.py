@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from miliary.analysis.summary import SUMMARY_SCHEMA, summarise
 from miliary.anatomy import Anatomy
+from miliary.arrays import BoolArray, IntArray
 from miliary.config import Config
 from miliary.findings import (
     Calibration,
@@ -81,7 +84,18 @@ class Analysis:
     @property
     def accepted(self) -> Nodules:
         """The nodules that the operating point accepts: all of them unless `keep_all` is set."""
-        return self.nodules.take(self.nodules.score >= self.config.detect.threshold)
+        return self.nodules.take(self._accepts)
+
+    @property
+    def accepted_numbers(self) -> IntArray:
+        """Number of each accepted nodule in `nodules.csv` and in the masks, counted from 1."""
+        numbers: IntArray = np.flatnonzero(self._accepts) + 1
+        return numbers
+
+    @property
+    def _accepts(self) -> BoolArray:
+        accepts: BoolArray = self.nodules.score >= self.config.detect.threshold
+        return accepts
 
     @property
     def plot(self) -> Plots:

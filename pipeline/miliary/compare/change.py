@@ -126,7 +126,8 @@ def _newly_involved(
     if before is None or now is None or limit is None or change.verdict == UNKNOWN:
         return None
     numerous = [
-        probability_above(lung.count(), lung.evaluable_ml / 1000, limit)
+        # As in the verdict of a scan: the limit is of nodules without the false ones.
+        probability_above(lung.count(), lung.evaluable_ml / 1000, limit + settings.false_per_l)
         >= (1 + settings.confidence) / 2
         for lung in (before, now)
     ]

@@ -108,9 +108,9 @@ def _doubts(
             f"{before.diameter_mm:.1f} and {now.diameter_mm:.1f} mm the earlier scan finds "
             f"{before.value:.0%}, the later {now.value:.0%}."
         )
-    if change.verdict == SAME and _direction(density) and lung.evaluable_ratio is not None:
+    if change.explained_by == "breath or coverage" and lung.evaluable_ratio is not None:
         told.append(
-            f"A litre holds {'more' if _direction(density) > 0 else 'fewer'}, but that goes with "
+            f"A litre holds {'more' if density.ratio > 1 else 'fewer'}, but that goes with "
             f"the evaluable volume, {lung.evaluable_ratio:.0%} of what it was: their number has "
             "not surely changed."
         )

@@ -48,3 +48,12 @@ class Config:
     compare: CompareSettings = field(default_factory=CompareSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
     run: RunSettings = field(default_factory=RunSettings)
+
+    def __post_init__(self) -> None:
+        for name in ("shell_mm", "contact_mm"):
+            wanted, shells = getattr(self.pattern, name), self.spatial.shells_mm
+            if wanted not in shells:
+                raise ValueError(
+                    f"pattern.{name} must be one of spatial.shells_mm, got {wanted:g}; choose "
+                    f"{', '.join(f'{shell:g}' for shell in shells)}, or add it there"
+                )

@@ -107,15 +107,16 @@ def _small(size: SizeSummary, settings: PatternSettings) -> Criterion:
 
 def _random(pattern: Pattern, settings: PatternSettings) -> Criterion:
     scores, limit = dict(pattern.scores), settings.min_probability
-    many = 1 - scores["none"]
-    if pattern.label == "none" or many <= 0:
+    if pattern.label == "none":
         sentence = "There are too few nodules to speak of a distribution."
         return Criterion("random", None, None, limit, sentence)
-    value = scores["random"] / many
+    value = scores["random"]
     met = True if pattern.label == "random" else None
     if pattern.label in _OTHERS:
         met = False
     sentence = f"Probability of a random distribution {value:.2f}; it is named from {limit:g} on."
+    if value >= limit and not met and pattern.reasons:
+        sentence += f" {pattern.reasons[-1]}"
     return Criterion("random", met, value, limit, sentence)
 
 
@@ -164,11 +165,13 @@ def _no_predilection(
     if not ratios or distribution.n < settings.min_nodules:
         sentence = "A preference for vessels or pleura cannot be told in this scan."
         return Criterion("no_predilection", None, None, limit, sentence)
-    name, value = max(ratios.items(), key=lambda item: item[1])
+    surely = [name for name, share in shares.items() if share and (share.low or 0) > limit]
+    # What is sure is what is told of.
+    told = {name: ratio for name, ratio in ratios.items() if name in surely} or ratios
+    name, value = max(told.items(), key=lambda item: item[1])
     sentence = f"Nodules near the {name}: {value:.2f} of what is expected, limit {limit:g}."
     if value <= limit:
         return Criterion("no_predilection", True, value, limit, sentence)
-    surely = [name for name, share in shares.items() if share and (share.low or 0) > limit]
     if not surely and pattern.label == "random":
         sentence += " So few nodules lie so by chance; all evidence together speaks for random."
         return Criterion("no_predilection", True, value, limit, sentence)

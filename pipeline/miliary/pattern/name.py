@@ -134,7 +134,10 @@ def _label(
         return "indeterminate", (*reasons, f"{few}; {settings.min_nodules} would.")
     if surely_few(counts, sight, settings, doubt=1 - settings.min_probability):
         limit = settings.numerous_per_l
-        few = f"Fewer than {limit:g} nodules a litre were found: too few for a distribution."
+        few = (
+            f"Without the false positives expected, fewer than {limit:g} nodules a litre: too few "
+            "for a distribution."
+        )
         return "none", (few,)
     hidden = "Few nodules were found, but the scan may hide as many as would be numerous."
     return "indeterminate", (hidden,)

@@ -68,9 +68,8 @@ _DESCRIBED: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
 
 _NEXT = (
     "What usually follows such a finding, whoever the patient is: history, exposures and "
-    "examination; laboratory tests, for infection first; earlier and further imaging; tissue or "
-    "cultures where these leave it open. In miliary tuberculosis sputum is often negative, and "
-    "biopsy often necessary."
+    "examination; laboratory tests; earlier and further imaging; tissue or cultures where these "
+    "leave it open."
 )
 _NEXT_SOURCES = ("kanne",)
 

@@ -121,6 +121,7 @@ def _slab_view(
     slab: Slab, uri: str, analysis: Analysis, where: str, *, key: bool
 ) -> dict[str, Any]:
     micro = analysis.accepted.micronodule[slab.rows]
+    numbers = analysis.accepted_numbers[slab.rows]
     return {
         "uri": uri,
         "key": key,
@@ -130,8 +131,8 @@ def _slab_view(
         "where": f"{number(round(slab.depth_mm))} mm {where}",
         "n": len(slab.rows),
         "rings": [
-            (row + 1, f"{x:.1f}", f"{y:.1f}", f"{r:.1f}", bool(small))
-            for row, (x, y, r), small in zip(slab.rows, slab.rings_px, micro, strict=True)
+            (int(k), f"{x:.1f}", f"{y:.1f}", f"{r:.1f}", bool(small))
+            for k, (x, y, r), small in zip(numbers, slab.rings_px, micro, strict=True)
         ],
     }
 

@@ -17,7 +17,6 @@ from miliary.anatomy import LOBES, Anatomy
 from miliary.arrays import AnyArray, IntArray, LabelArray
 from miliary.config.report import ReportSettings
 from miliary.kernels.slabs import on_threads
-from miliary.nodules import Nodules
 from miliary.report.slabs import Frame, frame_lungs
 from miliary.report.templating import content_security_policy, environment
 from miliary.report.words import headline
@@ -119,12 +118,13 @@ def _scene(analysis: Analysis, frame: Frame, packed: Packed) -> dict[str, Any]:
             analysis.config.report.window_center_hu,
             analysis.config.report.window_width_hu,
         ],
-        "nodules": _rows(analysis.accepted, frame, packed),
+        "nodules": _rows(analysis, frame, packed),
     }
 
 
-def _rows(nodules: Nodules, frame: Frame, packed: Packed) -> list[list[object]]:
+def _rows(analysis: Analysis, frame: Frame, packed: Packed) -> list[list[object]]:
     """Number, place in what is shown (z, y, x), diameter, score, lung, lobe, zone, micronodule."""
+    nodules, numbers = analysis.accepted, analysis.accepted_numbers
     place = (frame.index_zyx + 0.5) / packed.factors - 0.5
     columns = zip(
         place.round(2).tolist(),
@@ -137,8 +137,8 @@ def _rows(nodules: Nodules, frame: Frame, packed: Packed) -> list[list[object]]:
         strict=True,
     )
     return [
-        [i, *at, diameter, score, str(lung), str(lobe), str(zone), bool(micro)]
-        for i, (at, diameter, score, lung, lobe, zone, micro) in enumerate(columns, start=1)
+        [int(i), *at, diameter, score, str(lung), str(lobe), str(zone), bool(micro)]
+        for i, (at, diameter, score, lung, lobe, zone, micro) in zip(numbers, columns, strict=True)
     ]
 
 

@@ -14,7 +14,7 @@ from miliary.findings import Curve
 DASH = "–"
 UNKNOWN = "not assessable"
 
-_EXTENTS = {"bilateral": "both lungs", "right": "right lung only", "left": "left lung only"}
+_EXTENTS = {"bilateral": "both lungs", "right": "right lung", "left": "left lung"}
 _HEADLINES = {
     "present": "Miliary pattern present",
     "absent": "No miliary pattern",
