@@ -73,6 +73,15 @@ def test_what_is_unknown_is_empty_or_nan(rng):
     assert_array_equal(with_fissure.fissure_mm, 7.0)
 
 
+def test_a_distance_to_what_is_not_there_is_unknown():
+    nothing = np.full(SHAPE, np.inf, np.float32)
+    bare = replace(oracles.box_anatomy(SHAPE, SPACING), vessel_mm=nothing, fissure_mm=nothing)
+    nodules = place(fitted(CENTRES), bare, candidates_at(CENTRES), SETTINGS)
+    assert np.isnan(nodules.vessel_mm).all()
+    assert np.isnan(nodules.fissure_mm).all()
+    assert_array_equal(nodules.pleura_mm, 4.0)
+
+
 def test_a_ball_whose_centre_left_the_lung_stays_with_the_lung_of_its_candidate():
     anatomy = oracles.box_anatomy(SHAPE, SPACING, lobes=True)
     wall = 42 * SPACING[2]

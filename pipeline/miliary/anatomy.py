@@ -223,6 +223,24 @@ class Anatomy:
         values: AnyArray = image[z, y, x]
         return values
 
+    def distance_at(self, image: FloatArray, index_zyx: FloatArray) -> FloatArray:
+        """Read an image of distances at the nearest voxels.
+
+        Parameters
+        ----------
+        image : (z, y, x) float
+            Distances in mm, infinite where there is nothing to be near to.
+        index_zyx : (N, 3) float
+            As for `at`.
+
+        Returns
+        -------
+        (N,) float64
+            Distances in mm, NaN where they are infinite.
+        """
+        values = self.at(image, index_zyx).astype(float)
+        return np.where(np.isfinite(values), values, np.nan)
+
     def without_vessels_at(self, points_mm: FloatArray, diameter_mm: FloatArray) -> Anatomy:
         """Give the same anatomy where what was taken for vessel and is nodule can be evaluated.
 

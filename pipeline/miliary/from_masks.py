@@ -185,8 +185,7 @@ def _nodules(
     def distance(image: FloatArray | None) -> FloatArray:
         if image is None:
             return np.full(len(index), np.nan)
-        values = anatomy.at(image, index).astype(float)
-        return np.where(np.isfinite(values), values, np.nan)
+        return anatomy.distance_at(image, index)
 
     return Nodules(
         points_mm=points_mm.reshape(-1, 3),

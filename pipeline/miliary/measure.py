@@ -166,7 +166,7 @@ def place(
     unknown = np.full(len(index), np.nan)
 
     def distance(image: FloatArray | None) -> FloatArray:
-        return unknown if image is None else anatomy.at(image, index).astype(float)
+        return unknown if image is None else anatomy.distance_at(image, index)
 
     no_lobes = np.zeros(len(index), int)
     lobes = no_lobes if anatomy.lobe_labels is None else anatomy.at(anatomy.lobe_labels, home)

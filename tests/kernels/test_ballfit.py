@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special
 
 import oracles_detect as oracles
+from miliary.kernels import ballfit
 from miliary.kernels.ballfit import FitModel, ball_share_and_slopes, fit_balls
 from miliary.kernels.balls import ball_patches, ball_profile
 
@@ -282,3 +283,21 @@ def test_where_voxels_tell_nothing_the_error_is_huge_and_nothing_fails():
     assert np.isfinite(told.diameter_mm).all()
     assert np.isfinite(told.diameter_se_mm).all()
     assert (told.diameter_se_mm > 100).all()
+
+
+def test_balls_of_many_voxels_are_fitted_fewer_at_a_time_with_the_same_result(rng, monkeypatch):
+    image, _, start = scene(rng, 2.0, n_side=2, noise_hu=30.0)
+    whole, sizes = fit(image, start), []
+    first_guess = ballfit._first_guess
+
+    def counted(values, *others):
+        sizes.append(len(values))
+        return first_guess(values, *others)
+
+    monkeypatch.setattr(ballfit, "_first_guess", counted)
+    monkeypatch.setattr(ballfit, "_AT_ONCE", 3 * len(ballfit._ball_offsets(3.2, SPACING)) + 1)
+    parts = fit(image, start)
+    assert sum(sizes) == len(start) > 3
+    assert max(sizes) == 3
+    for field in fields(whole):
+        assert_allclose(getattr(parts, field.name), getattr(whole, field.name), rtol=1e-9)

@@ -50,3 +50,8 @@ def test_slabs_do_not_show(rng, monkeypatch, threads):
 def test_rows_of_a_ball_by_hand():
     # A radius of 1.6: along x 2 steps of 0.8, exactly; at 0.7 along y 1.44 are left, at 1.4 0.77.
     assert ball_rows(1.6, SPACING) == [[2, 1, 0], [1, 0]]
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 7), (5, 0, 7), (5, 7, 0)])
+def test_a_mask_without_voxels_is_packed_and_unpacked(shape):
+    assert unpack(pack(np.zeros(shape, bool))).shape == shape

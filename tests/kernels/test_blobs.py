@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -178,3 +180,13 @@ def test_nothing_found_is_a_table_of_length_0():
     assert len(blobs) == 0
     shapes = [getattr(blobs, name).shape for name in blobs.__dataclass_fields__]
     assert shapes == [(0, 3), (0, 3), (0,), (0, 3), (0, 3)]
+
+
+def test_the_order_in_memory_does_not_show(rng):
+    image, centres = balls(rng)
+    inside = rng.random(image.shape) > 0.1
+    plain = find(image, inside)
+    turned = find(np.asfortranarray(image), np.asfortranarray(inside))
+    assert len(plain) >= len(centres) // 2
+    for field in fields(plain):
+        assert_array_equal(getattr(turned, field.name), getattr(plain, field.name))

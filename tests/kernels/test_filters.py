@@ -135,3 +135,11 @@ def test_blocks_of_bands_give_what_running_weights_give(rng, shape):
     image = rng.normal(-850, 200, shape).astype(np.float32)
     expected = ndimage.gaussian_filter(image, 1.1 / SPACING, mode="nearest", truncate=4.0)
     assert_allclose(smooth(image, 1.1, SPACING), expected, atol=ROUNDING_HU)
+
+
+def test_a_gaussian_of_no_width_changes_nothing(rng):
+    image = rng.normal(-850, 200, SHAPE).astype(np.float32)
+    assert_array_equal(smooth(image, 0.0, SPACING), image)
+    assert_array_equal(smooth_inner(image, np.zeros(3)), image)
+    voxels = rng.integers(0, SHAPE, (30, 3))
+    assert_array_equal(smooth_at(image, voxels, 0.0, SPACING), image[tuple(voxels.T)])

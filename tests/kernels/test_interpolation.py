@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 
 import oracles_detect as oracles
-from miliary.kernels.interpolation import Interpolator
+from miliary.kernels.interpolation import Interpolator, points_at_once
 
 SHAPE = oracles.SHAPE
 #: Weights are kept in single precision: some 1e-6 of a voxel, at steps of several hundred HU.
@@ -52,3 +52,22 @@ def test_fewer_points_than_there_is_room_for_and_none(rng):
     every = read.around(index).copy()
     assert_array_equal(read.around(index[2:4]), every[2:4])
     assert read.around(index[:0]).shape == (0, 9)
+
+
+def test_large_neighbourhoods_are_told_apart(rng):
+    image = rng.normal(-850, 100, SHAPE).astype(np.float32)
+    # More voxels in the last of four neighbourhoods than single precision can count up to.
+    offsets = np.concatenate([[[-30, -140, -140], [30, 140, 140]], rng.uniform(-5, 5, (50, 3))])
+    index = rng.uniform(5, np.array(SHAPE) - 5, (4, 3))
+    found = Interpolator(image, offsets, 4).around(index)
+    places = np.moveaxis(index[:, None] + offsets, -1, 0)
+    expected = ndimage.map_coordinates(image.astype(float), places, order=1, mode="nearest")
+    # Weights of an offset of 140 voxels are good for 1e-5 of a voxel.
+    assert_allclose(found, expected, atol=10 * ROUNDING_HU)
+
+
+@pytest.mark.parametrize(("reach", "points"), [(3, 32), (39, 7), (200, 1)])
+def test_of_large_neighbourhoods_fewer_are_read_at_once(reach, points):
+    # Offsets from -reach to reach take 2 reach + 3 voxels along an axis: 7 times 81**3 are 3.7 M.
+    corners = np.array([[-reach] * 3, [reach] * 3])
+    assert points_at_once(corners, 32) == points

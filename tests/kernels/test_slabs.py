@@ -112,3 +112,12 @@ def test_a_part_with_its_halo_goes_on_beyond_the_border(rng):
     expected = np.pad(image, 3, mode="edge")[2:6, 6:8, 7:14]
     assert found.dtype == np.float32
     assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("reach", [0, 2])
+def test_a_part_with_its_halo_is_contiguous_whatever_the_order_of_the_image(rng, reach):
+    image = rng.integers(-1000, 100, (5, 7, 9)).astype(np.int16)
+    box = (slice(0, 5), slice(0, 7), slice(0, 9))
+    found = cut_with_halo(np.asfortranarray(image), box, np.full(3, reach))
+    assert found.flags.c_contiguous
+    assert_array_equal(found, cut_with_halo(image, box, np.full(3, reach)))

@@ -42,6 +42,9 @@ _TRIFLE = 1e-9
 #: Weight of voxels outside of the image: next to none, yet what lies there alone can be solved.
 _UNKNOWN = 1e-3
 
+#: Voxels of the balls fitted together: some 200 MB of slopes and the like.
+_AT_ONCE = 2**20
+
 #: A fit rests when a step moves place and radius by less than this.
 _REST_MM = 1e-3
 
@@ -216,7 +219,7 @@ def fit_balls(
         Half width of the neighbourhood that is looked at; at least the largest radius expected
         and the margin.
     batch : int
-        Balls fitted together; memory grows with it.
+        Balls fitted together at most; fewer where they are of many voxels.
     inside : (Z, Y, X) bool or None
         Where given, voxels outside take no part: the wall that a ball lies at is none of it.
 
@@ -229,6 +232,7 @@ def fit_balls(
     diameter = np.asarray(start_diameter_mm, float)
     spacing = np.asarray(spacing_mm, float)
     ball = _ball_offsets(reach_mm, spacing)
+    batch = min(batch, max(1, _AT_ONCE // len(ball)))
 
     def fit(rows: IntArray) -> tuple[AnyArray, ...]:
         return _fit_batch(image, inside, start[rows], diameter[rows], spacing, ball, model)

@@ -153,7 +153,9 @@ def unpack(bits: Bits) -> BoolArray:
     def work(start: int, stop: int) -> None:
         inner = np.ascontiguousarray(bits.words[deep + start : deep + stop, high : high + n_y])
         rows = np.unpackbits(inner.view(np.uint8).ravel(), bitorder="little")
-        mask[start:stop] = rows.reshape(stop - start, n_y, -1)[..., wide : wide + n_x]
+        # Not -1: without voxels nothing tells what it would stand for.
+        whole = rows.reshape(stop - start, n_y, 64 * inner.shape[2])
+        mask[start:stop] = whole[..., wide : wide + n_x]
 
     over_slabs(work, n_z, _SLAB)
     return mask

@@ -9,6 +9,8 @@ from miliary.kernels.slabs import over_slabs, slab_of
 
 #: Gaussians are cut off here: 4 standard deviations hold all but 6e-5 of the weight.
 _TRUNCATE_SIGMAS = 4.0
+#: Standard deviations below this, in voxels, count as this one, so that 0 can be divided by.
+_NARROWEST = 1e-6
 #: Voxels worked on at a time: what they need stays in the cache.
 _BLUR_VOXELS = 2**21
 #: Voxels of a row that one product of matrices blurs: with few, the neighbours that are read but
@@ -29,9 +31,9 @@ def smooth(image: AnyArray, sigma_mm: float, spacing_mm: FloatArray) -> FloatArr
     Parameters
     ----------
     image : (Z, Y, X) array
-        Image.
+        Image, finite: what is not spreads over whole blocks of rows.
     sigma_mm : float
-        Standard deviation of the Gaussian.
+        Standard deviation of the Gaussian; 0 leaves the image as it is.
     spacing_mm : (3,) float
         Voxel size along z, y and x.
 
@@ -65,15 +67,22 @@ def smooth(image: AnyArray, sigma_mm: float, spacing_mm: FloatArray) -> FloatArr
 def _band(n: int, start: int, block: int, sigma: float) -> tuple[slice, slice, FloatArray]:
     """Voxels of a block of a row of n, those that they are blurred from, and with what weights."""
     reach = int(_TRUNCATE_SIGMAS * sigma + 0.5)
-    steps = np.arange(-reach, reach + 1)
-    weights = np.exp(-0.5 * (steps / sigma) ** 2)
+    steps, weights = np.arange(-reach, reach + 1), _gaussian(reach, sigma)
     out = np.arange(start, min(start + block, n))
     first, last = max(start - reach, 0), min(int(out[-1]) + reach, n - 1)
     matrix = np.zeros((len(out), last + 1 - first))
-    for step, weight in zip(steps, weights / weights.sum(), strict=True):
+    for step, weight in zip(steps, weights, strict=True):
         # The outermost voxels stand for all beyond the border.
         matrix[out - start, np.clip(out + step, 0, n - 1) - first] += weight
     return slice(start, start + len(out)), slice(first, last + 1), matrix.astype(np.float32)
+
+
+def _gaussian(reach: int, sigma: float) -> FloatArray:
+    """Weights (2 reach + 1,) of a Gaussian in voxels; of none wide the weight 1 alone."""
+    # At 0 there is only the middle, which any width gives the weight 1.
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, _NARROWEST)) ** 2)
+    normed: FloatArray = weights / weights.sum()
+    return normed
 
 
 def gaussian_reach(sigma_voxels: FloatArray) -> IntArray:
@@ -102,9 +111,9 @@ def smooth_inner(part: FloatArray, sigma_voxels: FloatArray) -> FloatArray:
     Parameters
     ----------
     part : (Z, Y, X) float32
-        Part of an image.
+        Part of an image, finite.
     sigma_voxels : (3,) float
-        Standard deviation along z, y and x, in voxels.
+        Standard deviation along z, y and x, in voxels; 0 does not blur.
 
     Returns
     -------
@@ -113,8 +122,7 @@ def smooth_inner(part: FloatArray, sigma_voxels: FloatArray) -> FloatArray:
     """
     reach = gaussian_reach(sigma_voxels)
     for axis, (sigma, far) in enumerate(zip(sigma_voxels, reach.tolist(), strict=True)):
-        weights = np.exp(-0.5 * (np.arange(-far, far + 1) / sigma) ** 2)
-        weights = (weights / weights.sum()).astype(np.float32)
+        weights = _gaussian(far, sigma).astype(np.float32)
         size = part.shape[axis] - 2 * far
         shifted = [
             part[(slice(None),) * axis + (slice(start, start + size),)]
@@ -138,11 +146,11 @@ def smooth_at(
     Parameters
     ----------
     image : (Z, Y, X) array
-        Image; beyond its border the outermost voxels go on.
+        Image, finite; beyond its border the outermost voxels go on.
     voxel_zyx : (N, 3) int
         Voxels.
     sigma_mm : float
-        Standard deviation of the Gaussian.
+        Standard deviation of the Gaussian; 0 leaves the values as they are.
     spacing_mm : (3,) float
         Voxel size along z, y and x.
 
@@ -153,8 +161,7 @@ def smooth_at(
     """
     sigma = sigma_mm / np.asarray(spacing_mm, float)
     steps = [np.arange(-far, far + 1) for far in gaussian_reach(sigma).tolist()]
-    tails = [np.exp(-0.5 * (step / s) ** 2) for step, s in zip(steps, sigma, strict=True)]
-    z, y, x = (tail / tail.sum() for tail in tails)
+    z, y, x = (_gaussian(len(step) // 2, s) for step, s in zip(steps, sigma, strict=True))
     weights = np.einsum("i,j,k->ijk", z, y, x).astype(np.float32).ravel()
     result = np.empty(len(voxel_zyx), np.float32)
     strides = (image.shape[1] * image.shape[2], image.shape[2], 1)

@@ -21,8 +21,8 @@ def hessian_eigenvalues(
 ) -> FloatArray:
     """Eigenvalues of the scale-normalised Hessian at every voxel of a mask.
 
-    Second differences of the smoothed image stand for its derivatives: they sum to zero
-    exactly, so flat lung gives 0, and only voxels of the mask cost anything.
+    Second differences of the smoothed image stand for its derivatives: flat lung gives 0 but for
+    the rounding of the Gaussian's single precision, and only voxels of the mask cost anything.
 
     Parameters
     ----------

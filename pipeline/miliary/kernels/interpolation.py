@@ -9,7 +9,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from miliary.arrays import FloatArray
+from miliary.arrays import BoolArray, FloatArray, IntArray
+
+#: Voxels of the neighbourhoods read at a time: 16 MB.
+_AT_ONCE = 2**22
+
+
+def points_at_once(offsets: FloatArray, most: int) -> int:
+    """Tell how many points to read at a time, so that neighbourhoods of fine voxels fit too.
+
+    Parameters
+    ----------
+    offsets : (K, 3) float
+        Where to read around each point, in voxels.
+    most : int
+        As many where the neighbourhoods are small.
+
+    Returns
+    -------
+    int
+        1 to `most`.
+    """
+    _, size = _neighbourhood(np.asarray(offsets, float).reshape(-1, 3))
+    return max(1, min(most, _AT_ONCE // int(size.prod())))
 
 
 class Interpolator:
@@ -28,10 +50,7 @@ class Interpolator:
     def __init__(self, image: FloatArray, offsets: FloatArray, most: int) -> None:
         offsets = np.asarray(offsets, float).reshape(-1, 3)
         self._image = image
-        # A point lies less than a voxel beyond its base, and the next voxel is read too.
-        self._low = np.floor(offsets.min(axis=0)).astype(np.intp)
-        high = np.floor(offsets.max(axis=0) + 1).astype(np.intp) + 1
-        self._size = high - self._low + 1
+        self._low, self._size = _neighbourhood(offsets)
         self._offsets = np.ascontiguousarray((offsets - self._low).T, np.float32)
         self._patches = np.empty((most, *self._size), np.float32)
         self._buffers = np.empty((9, most, len(offsets)), np.float32)
@@ -59,7 +78,7 @@ class Interpolator:
     def _cut(self, first: FloatArray) -> None:
         """Copy the neighbourhoods that begin at these voxels."""
         last = first + self._size
-        whole = ((first >= 0) & (last <= self._image.shape)).all(axis=1)
+        whole: BoolArray = np.all((first >= 0) & (last <= self._image.shape), axis=1)
         for row, (inside, (z, y, x), (to_z, to_y, to_x)) in enumerate(
             zip(whole.tolist(), first.tolist(), last.tolist(), strict=True)
         ):
@@ -82,8 +101,9 @@ class Interpolator:
         """Find the first of the eight voxels of every place, and its weights (3, N, K)."""
         n = len(fraction)
         weights, whole, place = self._buffers[:3, :n], self._buffers[3, :n], self._buffers[4, :n]
-        # Single precision tells 16 million voxels apart: more than a batch of neighbourhoods has.
-        place[:] = np.arange(n, dtype=np.float32)[:, None] * np.float32(self._size.prod())
+        # Single precision tells 16 million voxels apart: more than one neighbourhood has, but not
+        # more than a batch of large ones, so which of them it is comes in as an integer.
+        place[:] = 0
         for axis, weight in enumerate(weights):
             np.add(fraction[:, axis, None], self._offsets[axis], out=weight)
             np.floor(weight, out=whole)
@@ -91,6 +111,7 @@ class Interpolator:
             whole *= np.float32(self._size[axis + 1 :].prod())
             place += whole
         np.copyto(self._places[:n], place, casting="unsafe")
+        self._places[:n] += np.arange(n)[:, None] * int(self._size.prod())
         return weights
 
     def _mix(self, weights: FloatArray) -> FloatArray:
@@ -114,3 +135,11 @@ class Interpolator:
             return value
 
         return along(0, 0)
+
+
+def _neighbourhood(offsets: FloatArray) -> tuple[IntArray, IntArray]:
+    """First voxel of what offsets need, from a point's base on, and its size along z, y and x."""
+    # A point lies less than a voxel beyond its base, and the next voxel is read too.
+    low = np.floor(offsets.min(axis=0)).astype(np.intp)
+    high = np.floor(offsets.max(axis=0) + 1).astype(np.intp) + 1
+    return low, high - low + 1

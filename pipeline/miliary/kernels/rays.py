@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from miliary.arrays import FloatArray, IntArray
-from miliary.kernels.interpolation import Interpolator
+from miliary.kernels.interpolation import Interpolator, points_at_once
 from miliary.kernels.slabs import n_threads, on_threads
 
 #: Points described in one go: keeps their samples inside the cache of a core.
@@ -145,9 +145,11 @@ def ray_features(
     index = np.asarray(index_zyx, float).reshape(-1, 3)
     found = _empty_features(len(index), spec)
 
+    batch = points_at_once(offsets, _BATCH)
+
     def describe(part: IntArray) -> None:
-        read = Interpolator(image, offsets, _BATCH)
-        for rows in np.array_split(part, -(-len(part) // _BATCH)):
+        read = Interpolator(image, offsets, batch)
+        for rows in np.array_split(part, -(-len(part) // batch)):
             samples = read.around(index[rows]).reshape(len(rows), -1, spec.n_directions)
             found.put(rows, _describe(samples, products, spec))
 

@@ -173,12 +173,12 @@ def cut_with_halo(image: AnyArray, box: Box, halo: IntArray) -> FloatArray:
     Returns
     -------
     (z, y, x) float32
-        The part and its halo.
+        The part and its halo, contiguous whatever the order of the image.
     """
     wanted = [
         (side.start - n, side.stop + n) for side, n in zip(box, np.asarray(halo), strict=True)
     ]
     there = [(max(a, 0), min(b, n)) for (a, b), n in zip(wanted, image.shape, strict=True)]
-    part = image[tuple(slice(a, b) for a, b in there)].astype(np.float32)
+    part = image[tuple(slice(a, b) for a, b in there)].astype(np.float32, order="C")
     missing = [(c - a, b - d) for (a, b), (c, d) in zip(wanted, there, strict=True)]
     return np.pad(part, missing, mode="edge") if np.any(missing) else part
