@@ -92,7 +92,8 @@ def test_markups_of_no_nodule_are_valid(tmp_path):
     assert found["markups"][0]["controlPoints"] == []
 
 
-#: What 3D Slicer's schema of markups (1.0.3, draft 7) asks of what is written here, in own words.
+#: What 3D Slicer's schema of markups (1.0.3, draft 7) asks of what is written here, in own words;
+#: held against the published file key by key on 2026-11-22.
 _TEXT = {key: {"type": "string"} for key in ("id", "label", "description")}
 _SWITCHES = {key: {"type": "boolean"} for key in ("selected", "locked", "visibility")}
 MARKUPS = {
@@ -116,20 +117,14 @@ MARKUPS = {
                         "items": {
                             "type": "object",
                             "properties": {
-                                **{
-                                    key: {"type": "string"}
-                                    for key in ("id", "label", "description")
-                                },
+                                **_TEXT,
                                 "position": {
                                     "type": "array",
                                     "items": {"type": "number"},
                                     "minItems": 3,
                                     "maxItems": 3,
                                 },
-                                **{
-                                    key: {"type": "boolean"}
-                                    for key in ("selected", "locked", "visibility")
-                                },
+                                **_SWITCHES,
                                 "positionStatus": {"enum": ["undefined", "preview", "defined"]},
                             },
                             # Slicer bears others; that all of ours are known to it is meant here.
