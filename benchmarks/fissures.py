@@ -33,10 +33,11 @@ import numpy as np
 from scipy import ndimage
 
 from miliary.anatomy import LOBES
+from miliary.arrays import Box
 from miliary.config import Config
 from miliary.config.fissures import FissureSettings
 from miliary.fissures import Fissures, find_fissures
-from miliary.geometry import Box, Geometry
+from miliary.geometry import Geometry
 from miliary.kernels.distances import close_gaps
 from miliary.kernels.regions import bounding_box, split_in_two, stretch
 from miliary.lungs import segment_lungs

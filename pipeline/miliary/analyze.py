@@ -129,6 +129,9 @@ def analyze(
         sensitivity_at(calibration, "all", config.measure.micronodule_mm),
     )
     pattern = patterns.name_pattern(counts, sight, involved, spatial, config.pattern)
+    verdict = patterns.judge(
+        sight, counts, size, spatial, pattern, config.pattern, uniform_cv=config.sizes.uniform_cv
+    )
     return Analysis(
         volume=volume,
         config=config,
@@ -141,15 +144,7 @@ def analyze(
         described=sides,
         spatial=spatial,
         pattern=pattern,
-        miliary=patterns.judge(
-            sight,
-            counts,
-            size,
-            spatial,
-            pattern,
-            config.pattern,
-            uniform_cv=config.sizes.uniform_cv,
-        ),
+        miliary=verdict,
         notes=_notes(volume, anatomy, quality, spatial, sides),
         seconds=clock.stop(),
     )

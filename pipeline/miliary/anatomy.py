@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from miliary.arrays import AnyArray, BoolArray, FloatArray, LabelArray
-from miliary.geometry import Box, Geometry
+from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, LabelArray
+from miliary.geometry import Geometry
 from miliary.kernels.ball_labels import label_balls
 
 RIGHT, LEFT = 1, 2

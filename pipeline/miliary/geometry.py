@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from miliary.arrays import FloatArray
-
-Box = tuple[slice, slice, slice]
+from miliary.arrays import Box, FloatArray
 
 #: Largest cosine between two axes that is still called orthogonal: 0.06 degrees.
 _ORTHOGONAL_TOLERANCE = 1e-3

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from miliary.arrays import BoolArray, FloatArray, LabelArray
+from miliary.arrays import BoolArray, Box, FloatArray, LabelArray
 from miliary.config.vessels import VesselSettings
-from miliary.geometry import Box
 from miliary.kernels.distances import deeper_than, within
 from miliary.kernels.filters import smooth
 from miliary.kernels.hessian import eigenvalues_at

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from miliary.anatomy import SIDES, Fissure
-from miliary.arrays import BoolArray, FloatArray, LabelArray
+from miliary.arrays import BoolArray, Box, FloatArray, LabelArray
 from miliary.config.fissures import FissureSettings
 from miliary.fissures.bend import Fitted, bend, judge
 from miliary.fissures.lobes import Drawing, Offsets, draw_side
@@ -16,7 +16,6 @@ from miliary.fissures.plates import Sheets, find_sheets
 from miliary.fissures.search import fit_shape
 from miliary.fissures.shape import height_over_depth, lung_box, place_prior
 from miliary.fissures.surface import Evidence
-from miliary.geometry import Box
 from miliary.kernels.slabs import on_threads
 from miliary.volume import Volume
 

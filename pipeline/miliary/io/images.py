@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk  # noqa: N813
 
-from miliary.arrays import AnyArray
-from miliary.geometry import Box, Geometry
+from miliary.arrays import AnyArray, Box
+from miliary.geometry import Geometry
 from miliary.io.orient import patient_turn
 from miliary.io.volume_files import affine_of
 

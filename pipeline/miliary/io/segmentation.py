@@ -14,8 +14,7 @@ from pydicom.uid import RLELossless
 
 import miliary
 from miliary.anatomy import LEFT, RIGHT
-from miliary.arrays import AnyArray, BoolArray
-from miliary.geometry import Box
+from miliary.arrays import AnyArray, BoolArray, Box
 from miliary.io.identity import uid_of
 from miliary.io.series import SeriesInfo
 from miliary.io.source_images import SourceImages

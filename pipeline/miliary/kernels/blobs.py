@@ -12,11 +12,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from miliary.arrays import BoolArray, FloatArray, IntArray
+from miliary.arrays import BoolArray, Box, FloatArray, IntArray
 from miliary.kernels.filters import gaussian_reach, hessian_at, smooth_inner
 from miliary.kernels.hessian import hessian_entries, symmetric_eigenvalues
 from miliary.kernels.maxima import local_maxima, suppress_neighbours
-from miliary.kernels.slabs import Box, cut_with_halo, on_threads, tiles_of
+from miliary.kernels.slabs import cut_with_halo, on_threads, tiles_of
 
 #: A maximum between voxels lies at most half a voxel off, a little more with noise.
 _MAX_SHIFT_VOXELS = 0.6

@@ -10,10 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
-
-#: A part of an image along z, y and x.
-Box = tuple[slice, slice, slice]
+from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")

@@ -8,9 +8,9 @@ import fill_voids
 import numpy as np
 
 from miliary.anatomy import SIDES, RindMap
-from miliary.arrays import BoolArray, FloatArray, LabelArray
+from miliary.arrays import BoolArray, Box, FloatArray, LabelArray
 from miliary.config.lungs import LungSettings
-from miliary.geometry import Box, Geometry
+from miliary.geometry import Geometry
 from miliary.kernels.airtree import find_fork
 from miliary.kernels.distances import close_gaps, deeper_than, distance_to, within
 from miliary.kernels.filters import smooth

@@ -9,9 +9,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from miliary.arrays import BoolArray, FloatArray, IntArray
+from miliary.arrays import BoolArray, Box, FloatArray, IntArray
 from miliary.config.lungs import LungSettings
-from miliary.geometry import Box
 from miliary.kernels.distances import close_gaps, within
 from miliary.kernels.filters import smooth
 from miliary.kernels.layers import Crossings, cross_layer, outward_normals

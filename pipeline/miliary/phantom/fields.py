@@ -8,8 +8,7 @@ from typing import TypeVar
 import numpy as np
 from scipy import ndimage as ndi
 
-from miliary.arrays import AnyArray, FloatArray, IntArray
-from miliary.geometry import Box
+from miliary.arrays import AnyArray, Box, FloatArray, IntArray
 from miliary.kernels.slabs import filter_in_slabs
 
 #: Smoothing before the gradient is taken, in coarse voxels, and the least length a mm: where the

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from miliary.arrays import AnyArray, BoolArray, FloatArray, LabelArray
-from miliary.geometry import Box
+from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, LabelArray
 from miliary.phantom.chest import Chest
 from miliary.phantom.disease import Lesions
 from miliary.phantom.fields import Upsampler

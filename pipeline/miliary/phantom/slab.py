@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from miliary.arrays import BoolArray, FloatArray, LabelArray
-from miliary.geometry import Box
+from miliary.arrays import BoolArray, Box, FloatArray, LabelArray
 from miliary.kernels.balls import REACH_SIGMAS, render_balls
 from miliary.phantom.chest import Chest
 from miliary.phantom.disease import Lesions

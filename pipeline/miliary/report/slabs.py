@@ -10,9 +10,8 @@ import numpy as np
 from PIL import Image
 
 from miliary.analysis import Analysis
-from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray, LabelArray
+from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray, LabelArray
 from miliary.config.report import ReportSettings
-from miliary.geometry import Box
 
 
 @dataclass(frozen=True, eq=False)

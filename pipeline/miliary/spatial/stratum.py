@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
-from miliary.geometry import Box
+from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray
 from miliary.kernels.mask import LagTable, border_distance, coarse_counts, set_covariance
 
 #: By how much a coarse voxel may be larger than asked for: two of 0.8 mm stand for 1.5 mm.

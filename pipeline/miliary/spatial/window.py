@@ -8,8 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from miliary.anatomy import SIDES
-from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray, LabelArray
-from miliary.geometry import Box
+from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray, LabelArray
 from miliary.spatial.stratum import Stratum
 
 
