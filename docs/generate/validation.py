@@ -25,7 +25,7 @@ standard was at hand. [What it cannot do](../limits.md) tells what follows.
 #: Heading to the beginnings of the names of results that belong there: names of benchmarks.
 SUBJECTS = {
     "Anatomy: lungs, vessels, airways, fissures": ("anatomy", "fissures", "phantom_anatomy"),
-    "Detection, size and calibration": ("detection", "inserted", "operating_points", "sizes"),
+    "Detection, size and calibration": ("detection", "inserted"),
     "Statistics of place": ("spatial",),
     "Pattern and flag": ("verdict", "pattern"),
     "Serial change": ("serial",),
