@@ -208,4 +208,4 @@ def reoriented(volume: Volume, axes: tuple[int, int, int], flips: tuple[bool, ..
             affine[:3, 3] += affine[:3, axis] * (hu.shape[axis] - 1)
             affine[:3, axis] *= -1
             hu = np.flip(hu, axis)
-    return Volume(np.ascontiguousarray(hu), Geometry(hu.shape, affine))
+    return Volume(np.ascontiguousarray(hu), Geometry(hu.shape, affine), volume.acquisition)

@@ -152,13 +152,18 @@ def test_the_version_is_told_once_everywhere():
     assert re.search(rf"^## {re.escape(miliary.__version__)}\b", read("CHANGELOG.md"), re.MULTILINE)
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
+def built(kind, folder):
     pytest.importorskip("hatchling")
     subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(folder)],
         cwd=ROOT, check=True, capture_output=True,
     )  # fmt: skip
-    (wheel,) = tmp_path.glob("*.whl")
+    (made,) = folder.iterdir()
+    return made
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
+    wheel = built("wheel", tmp_path)
     held = set(zipfile.ZipFile(wheel).namelist())
     assert {name.split("/")[0] for name in held} == {"miliary", DIST_INFO}
     # Not only code: templates of the report, the weights of the detector, the marker of typing.
@@ -171,12 +176,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs a git checkout")
 def test_the_source_distribution_holds_what_it_takes_to_build(tmp_path):
-    pytest.importorskip("hatchling")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)],
-        cwd=ROOT, check=True, capture_output=True,
-    )  # fmt: skip
-    (archive,) = tmp_path.glob("*.tar.gz")
+    archive = built("sdist", tmp_path)
     with tarfile.open(archive) as file:
         held = {name.partition("/")[2] for name in file.getnames()}
     needed = {p.relative_to(ROOT).as_posix() for p in package_files()}

@@ -8,7 +8,7 @@ import pydicom
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 import oracles_io as made
-from bad_folders.making import ALL, recoded, reoriented, row, set_tags, shift, sound, tilted_axes
+from bad_folders.making import ALL, recoded, row, set_tags, shift, sound, tilted_axes
 from miliary.io.write_dicom import write_series
 
 
@@ -27,13 +27,13 @@ def no_endings(folder):
 
 @row("prone", "OK", listed=True)
 def prone(folder):
-    write_series(folder, reoriented(made.chest(), (0, 1, 2), (False, True, True)), seed=1)
+    write_series(folder, made.reoriented(made.chest(), (0, 1, 2), (False, True, True)), seed=1)
     return [made.chest()]
 
 
 @row("slices numbered from the head down", "OK", listed=True)
 def head_down(folder):
-    write_series(folder, reoriented(made.chest(), (0, 1, 2), (True, False, False)), seed=1)
+    write_series(folder, made.reoriented(made.chest(), (0, 1, 2), (True, False, False)), seed=1)
     return [made.chest()]
 
 
@@ -46,13 +46,13 @@ def oblique(folder):
 
 @row("coronal", "OK")
 def coronal(folder):
-    write_series(folder, reoriented(made.chest(), (1, 0, 2), (False, True, False)), seed=1)
+    write_series(folder, made.reoriented(made.chest(), (1, 0, 2), (False, True, False)), seed=1)
     return [made.chest()]
 
 
 @row("sagittal", "OK")
 def sagittal(folder):
-    write_series(folder, reoriented(made.chest(), (2, 0, 1), (True, True, False)), seed=1)
+    write_series(folder, made.reoriented(made.chest(), (2, 0, 1), (True, True, False)), seed=1)
     return [made.chest()]
 
 

@@ -8,7 +8,7 @@ import SimpleITK as sitk  # noqa: N813
 from pydicom.uid import LegacyConvertedEnhancedCTImageStorage
 
 import oracles_io as made
-from bad_folders.making import reoriented, row
+from bad_folders.making import row
 from miliary.volume import Volume
 
 _ORDER = np.random.default_rng(5).permutation(made.SHAPE[0])
@@ -91,7 +91,7 @@ def _image(volume: Volume, dtype: type = np.int16) -> sitk.Image:
 
 @row("NIfTI of turned axes, with a mask beside it", "OK", "SKIP_NOT_CT")
 def nifti(folder):
-    turned = reoriented(made.chest(), (2, 0, 1), (True, False, True))
+    turned = made.reoriented(made.chest(), (2, 0, 1), (True, False, True))
     sitk.WriteImage(_image(turned, np.float32), folder / "ct.nii.gz")
     mask = Volume((made.chest().hu < -400).astype(np.int16), made.chest().geometry)
     sitk.WriteImage(_image(mask, np.uint8), folder / "lungs.nii.gz")
@@ -100,7 +100,9 @@ def nifti(folder):
 
 @row("NRRD", "OK")
 def nrrd(folder):
-    sitk.WriteImage(_image(reoriented(made.chest(), (0, 1, 2), (True,) * 3)), folder / "a.nrrd")
+    sitk.WriteImage(
+        _image(made.reoriented(made.chest(), (0, 1, 2), (True,) * 3)), folder / "a.nrrd"
+    )
     return [made.chest()]
 
 

@@ -64,18 +64,6 @@ def row(
     return put
 
 
-def reoriented(volume: Volume, axes: tuple[int, int, int], flips: tuple[bool, ...]) -> Volume:
-    """The same patient scanned along other axes: another array, the same world."""
-    hu, affine = volume.hu.transpose(axes), volume.geometry.affine.copy()
-    affine[:3, :3] = affine[:3, axes]
-    for axis, flip in enumerate(flips):
-        if flip:
-            affine[:3, 3] += affine[:3, axis] * (hu.shape[axis] - 1)
-            affine[:3, axis] *= -1
-            hu = np.flip(hu, axis)
-    return Volume(np.ascontiguousarray(hu), Geometry(hu.shape, affine), volume.acquisition)
-
-
 def tilted_axes(volume: Volume, about_x_deg: float, about_z_deg: float) -> Volume:
     """The same array in a patient who lies askew."""
     a, b = np.radians((about_x_deg, about_z_deg))

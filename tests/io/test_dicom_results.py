@@ -37,6 +37,13 @@ def _sorted(points):
     return rounded[np.lexsort(rounded.T)]
 
 
+def _segmented(path, info, labels, micronodules):
+    images = source_images(info, SETTINGS)
+    return write_segmentation(
+        path, info, images, lung_labels=labels, micronodules=micronodules, box=BOX
+    )
+
+
 @pytest.mark.parametrize("kind", ["axial", "flipped", "multi-frame"])
 def test_segments_lie_where_the_masks_lie(tmp_path, rng, kind):
     volume, folder = made.chest(), tmp_path / "ct"
@@ -52,14 +59,7 @@ def test_segments_lie_where_the_masks_lie(tmp_path, rng, kind):
         made.write(folder)
     (info,) = find_inputs([folder], SETTINGS)
     labels, micronodules = _labels(rng)
-    path = write_segmentation(
-        tmp_path / "f.dcm",
-        info,
-        source_images(info, SETTINGS),
-        lung_labels=labels,
-        micronodules=micronodules,
-        box=BOX,
-    )
+    path = _segmented(tmp_path / "f.dcm", info, labels, micronodules)
     grid = volume.geometry.crop(BOX)
     for number, mask in enumerate((labels == 1, labels == 2, micronodules), start=1):
         wanted = grid.to_world(np.argwhere(mask).astype(float))
@@ -79,24 +79,10 @@ def test_segments_lie_where_the_masks_lie(tmp_path, rng, kind):
 def test_empty_segments_are_left_out(tmp_path, rng):
     (info,) = find_inputs([made.write(tmp_path / "ct")], SETTINGS)
     labels, none = np.where(_labels(rng)[0] == 2, 2, 0), np.zeros((15, 17, 26), bool)
-    path = write_segmentation(
-        tmp_path / "f.dcm",
-        info,
-        source_images(info, SETTINGS),
-        lung_labels=labels,
-        micronodules=none,
-        box=BOX,
-    )
+    path = _segmented(tmp_path / "f.dcm", info, labels, none)
     assert [s.SegmentLabel for s in pydicom.dcmread(path).SegmentSequence] == ["Left lung"]
     with pytest.raises(ValueError, match="three empty masks"):
-        write_segmentation(
-            path,
-            info,
-            source_images(info, SETTINGS),
-            lung_labels=labels * 0,
-            micronodules=none,
-            box=BOX,
-        )
+        _segmented(path, info, labels * 0, none)
 
 
 def test_a_volume_file_has_no_dicom_results(tmp_path):

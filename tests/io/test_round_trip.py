@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import miliary
 import oracles_io as made
-from bad_folders.making import reoriented, set_tags, store, tilted_axes
+from bad_folders.making import set_tags, store, tilted_axes
 from miliary.io.volume_files import affine_of
 from miliary.io.write_dicom import CODINGS, write_series
 from miliary.volume import Volume
@@ -54,7 +54,9 @@ def writable(volume: Volume) -> Volume:
 )
 def test_a_phantom_comes_back_from_every_orientation(tmp_path, orientation, coding):
     volume = writable(phantom())
-    write_series(tmp_path, reoriented(volume, *ORIENTATIONS[orientation]), seed=3, coding=coding)
+    write_series(
+        tmp_path, made.reoriented(volume, *ORIENTATIONS[orientation]), seed=3, coding=coding
+    )
     got = miliary.read(tmp_path)
     assert_array_equal(got.hu, volume.hu)
     assert_allclose(got.geometry.affine, volume.geometry.affine, atol=CLOSE_MM)
@@ -97,7 +99,7 @@ def test_the_standard_is_kept(tmp_path, coding, orientation):
     if orientation == "oblique":
         volume = tilted_axes(volume, 12.0, -7.0)
     elif orientation == "coronal":
-        volume = reoriented(volume, *ORIENTATIONS["coronal"])
+        volume = made.reoriented(volume, *ORIENTATIONS["coronal"])
     paths = write_series(tmp_path, volume, seed=3, coding=coding)
     for path in paths[:: len(paths) // 2]:
         assert complaints(path) == []
@@ -126,11 +128,11 @@ def _drawn(folder: Path, rng: np.random.Generator) -> Volume:
     volume = tilted_axes(volume, *rng.uniform(-40, 40, 2)) if rng.random() < 0.5 else volume
     axes = tuple(int(axis) for axis in rng.permutation(3))
     flips = tuple(bool(flip) for flip in rng.random(3) < 0.5)
-    truth = reoriented(volume, (0, 1, 2), (False, False, False))
+    truth = made.reoriented(volume, (0, 1, 2), (False, False, False))
     # The array must keep its hand: DICOM's slices, rows and columns are right-handed.
-    turned = reoriented(volume, axes, flips)
+    turned = made.reoriented(volume, axes, flips)
     if np.linalg.det(turned.geometry.axes) * np.linalg.det(volume.geometry.axes) < 0:
-        turned = reoriented(turned, (0, 1, 2), (True, False, False))
+        turned = made.reoriented(turned, (0, 1, 2), (True, False, False))
     intercept = int(rng.integers(-2000, 200))
     slope = float(rng.choice([1.0, 0.5, 2.0**-3, -1.0]))
     low, high = (round((v - intercept) / slope) for v in (volume.hu.min(), volume.hu.max()))
