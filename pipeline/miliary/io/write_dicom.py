@@ -74,40 +74,57 @@ def write_series(
 
 def _common(volume: Volume, seed: int, intercept_hu: int) -> Dataset:
     """Fill in what all slices share; everything of the patient is made up."""
-    _, rows, columns = volume.hu.shape
-    acquisition = volume.acquisition
-    z_mm, y_mm, x_mm = volume.geometry.spacing_mm
     dataset = Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
     dataset.SOPClassUID = CTImageStorage
+    _fill_study(dataset, seed)
+    _fill_scanner(dataset, volume)
+    _fill_pixels(dataset, volume, intercept_hu)
+    return dataset
+
+
+def _fill_study(dataset: Dataset, seed: int) -> None:
+    """Tell who and when: a phantom."""
     # A fixed date: the same seed must give the same bytes.
     dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = "20260101"
     dataset.ContentDate = "20260101"
     dataset.StudyTime = dataset.SeriesTime = dataset.AcquisitionTime = "120000"
     dataset.ContentTime = "120000"
     dataset.AccessionNumber = ""
-    dataset.Modality = "CT"
-    dataset.Manufacturer = acquisition.manufacturer or "miliary phantom"
-    dataset.ManufacturerModelName = acquisition.model or "miliary phantom"
     dataset.ReferringPhysicianName = ""
     dataset.StudyDescription = dataset.SeriesDescription = "Synthetic chest, not a patient"
     dataset.PatientName = f"Phantom^Miliary {seed}"
     dataset.PatientID = f"PHANTOM-{seed}"
     dataset.PatientBirthDate = dataset.PatientSex = ""
-    dataset.BodyPartExamined = "CHEST"
-    dataset.SliceThickness = _decimal(acquisition.slice_thickness_mm or z_mm)
-    dataset.KVP = _decimal(acquisition.kvp or 120.0)
-    if acquisition.exposure_mas is not None:
-        dataset.Exposure = round(acquisition.exposure_mas)
-    dataset.ConvolutionKernel = acquisition.kernel or "PHANTOM"
-    dataset.PatientPosition = "HFS"
     dataset.StudyInstanceUID = uid_of("phantom", str(seed), "study")
     dataset.SeriesInstanceUID = uid_of("phantom", str(seed), "series")
     dataset.FrameOfReferenceUID = uid_of("phantom", str(seed), "frame")
     dataset.PositionReferenceIndicator = ""
     dataset.StudyID = "1"
     dataset.SeriesNumber = dataset.AcquisitionNumber = 1
+
+
+def _fill_scanner(dataset: Dataset, volume: Volume) -> None:
+    """Tell how it was taken."""
+    acquisition = volume.acquisition
+    dataset.Modality = "CT"
+    dataset.Manufacturer = acquisition.manufacturer or "miliary phantom"
+    dataset.ManufacturerModelName = acquisition.model or "miliary phantom"
+    dataset.BodyPartExamined = "CHEST"
+    thickness_mm = acquisition.slice_thickness_mm or volume.geometry.spacing_mm[0]
+    dataset.SliceThickness = _decimal(thickness_mm)
+    dataset.KVP = _decimal(acquisition.kvp or 120.0)
+    if acquisition.exposure_mas is not None:
+        dataset.Exposure = round(acquisition.exposure_mas)
+    dataset.ConvolutionKernel = acquisition.kernel or "PHANTOM"
+    dataset.PatientPosition = "HFS"
+
+
+def _fill_pixels(dataset: Dataset, volume: Volume, intercept_hu: int) -> None:
+    """Tell where the pixels lie and what they mean."""
+    _, rows, columns = volume.hu.shape
+    _, y_mm, x_mm = volume.geometry.spacing_mm
     across, down = volume.geometry.axes[:, 2], volume.geometry.axes[:, 1]
     dataset.ImageOrientationPatient = [_decimal(value) for value in (*across, *down)]
     dataset.SamplesPerPixel = 1
@@ -121,7 +138,6 @@ def _common(volume: Volume, seed: int, intercept_hu: int) -> Dataset:
     dataset.RescaleSlope = "1"
     dataset.RescaleType = "HU"
     dataset.WindowCenter, dataset.WindowWidth = "-600", "1500"
-    return dataset
 
 
 def _slice(common: Dataset, volume: Volume, index: int, seed: int) -> Dataset:
