@@ -174,7 +174,9 @@ def test_results_of_benchmarks_become_tables_with_their_command(tmp_path, monkey
         "made": {"command": "scripts/bench spatial type-i", "commit": "abc1234", "day": "today",
                  "cores": 2, "python": "3.11.7", "versions": {"numpy": "2.3"}},
         "tables": [{"title": "Level", "heads": ["test", "rate"], "rows": [["L|G", "5 %"]],
-                    "note": "2,000 patterns."}],
+                    "note": "2,000 patterns."},
+                   {"title": "What was asked, in lungs", "rows": [["level", "5 %", "4.9 %", "yes"]],
+                    "heads": ["what", "asked", "measured", "met"]}],
     }  # fmt: skip
     (tmp_path / "spatial-type-i.json").write_text(json.dumps(result))
     monkeypatch.setattr(validation, "RESULTS", tmp_path)
@@ -186,6 +188,7 @@ def test_results_of_benchmarks_become_tables_with_their_command(tmp_path, monkey
         "`scripts/bench spatial type-i`",
         "`abc1234`",
         "2,000 patterns.",
+        "| [Spatial type i](#spatial-type-i), in lungs | level | 5 % | 4.9 % | yes |",
     )
     for part in parts:
         assert part in text
