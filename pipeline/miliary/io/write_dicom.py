@@ -73,10 +73,15 @@ def write_series(
 
 
 def _common(volume: Volume, seed: int, intercept_hu: int) -> Dataset:
-    """Fill in what all slices share; everything of the patient is made up."""
-    _, rows, columns = volume.hu.shape
-    acquisition = volume.acquisition
-    z_mm, y_mm, x_mm = volume.geometry.spacing_mm
+    """Fill in what all slices share."""
+    dataset = _study(seed)
+    _fill_scan(dataset, volume)
+    _fill_pixels(dataset, volume, intercept_hu)
+    return dataset
+
+
+def _study(seed: int) -> Dataset:
+    """Begin with a study whose patient is made up."""
     dataset = Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
@@ -88,19 +93,12 @@ def _common(volume: Volume, seed: int, intercept_hu: int) -> Dataset:
     dataset.ContentTime = "120000"
     dataset.AccessionNumber = ""
     dataset.Modality = "CT"
-    dataset.Manufacturer = acquisition.manufacturer or "miliary phantom"
-    dataset.ManufacturerModelName = acquisition.model or "miliary phantom"
     dataset.ReferringPhysicianName = ""
     dataset.StudyDescription = dataset.SeriesDescription = "Synthetic chest, not a patient"
     dataset.PatientName = f"Phantom^Miliary {seed}"
     dataset.PatientID = f"PHANTOM-{seed}"
     dataset.PatientBirthDate = dataset.PatientSex = ""
     dataset.BodyPartExamined = "CHEST"
-    dataset.SliceThickness = _decimal(acquisition.slice_thickness_mm or z_mm)
-    dataset.KVP = _decimal(acquisition.kvp or 120.0)
-    if acquisition.exposure_mas is not None:
-        dataset.Exposure = round(acquisition.exposure_mas)
-    dataset.ConvolutionKernel = acquisition.kernel or "PHANTOM"
     dataset.PatientPosition = "HFS"
     dataset.StudyInstanceUID = uid_of("phantom", str(seed), "study")
     dataset.SeriesInstanceUID = uid_of("phantom", str(seed), "series")
@@ -108,12 +106,30 @@ def _common(volume: Volume, seed: int, intercept_hu: int) -> Dataset:
     dataset.PositionReferenceIndicator = ""
     dataset.StudyID = "1"
     dataset.SeriesNumber = dataset.AcquisitionNumber = 1
+    return dataset
+
+
+def _fill_scan(dataset: Dataset, volume: Volume) -> None:
+    """Say how and where the scan was taken."""
+    acquisition = volume.acquisition
+    z_mm, y_mm, x_mm = volume.geometry.spacing_mm
+    dataset.Manufacturer = acquisition.manufacturer or "miliary phantom"
+    dataset.ManufacturerModelName = acquisition.model or "miliary phantom"
+    dataset.SliceThickness = _decimal(acquisition.slice_thickness_mm or z_mm)
+    dataset.KVP = _decimal(acquisition.kvp or 120.0)
+    if acquisition.exposure_mas is not None:
+        dataset.Exposure = round(acquisition.exposure_mas)
+    dataset.ConvolutionKernel = acquisition.kernel or "PHANTOM"
     across, down = volume.geometry.axes[:, 2], volume.geometry.axes[:, 1]
     dataset.ImageOrientationPatient = [_decimal(value) for value in (*across, *down)]
+    dataset.PixelSpacing = [_decimal(y_mm), _decimal(x_mm)]
+
+
+def _fill_pixels(dataset: Dataset, volume: Volume, intercept_hu: int) -> None:
+    """Say how voxels are stored, and which window shows lungs."""
+    _, dataset.Rows, dataset.Columns = volume.hu.shape
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.Rows, dataset.Columns = rows, columns
-    dataset.PixelSpacing = [_decimal(y_mm), _decimal(x_mm)]
     dataset.BitsAllocated = dataset.BitsStored = 16
     dataset.HighBit = 15
     dataset.PixelRepresentation = 1
@@ -121,7 +137,6 @@ def _common(volume: Volume, seed: int, intercept_hu: int) -> Dataset:
     dataset.RescaleSlope = "1"
     dataset.RescaleType = "HU"
     dataset.WindowCenter, dataset.WindowWidth = "-600", "1500"
-    return dataset
 
 
 def _slice(common: Dataset, volume: Volume, index: int, seed: int) -> Dataset:
