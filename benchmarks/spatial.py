@@ -3,7 +3,7 @@
 
     benchmarks/spatial.py type-i MASKS [--patterns 2000] [--keep]   how often randomness is rejected
     benchmarks/spatial.py power MASKS [--patterns 200] [--keep]     how often other patterns are
-    benchmarks/spatial.py times [--r Rscript] [--corrfunc PYTHON] [PART ...]    spatstat, Corrfunc
+    benchmarks/spatial.py times [--r Rscript] [--corrfunc PYTHON] [--keep] [PART ...]
 
 MASKS is a case of Med-RAD, such as ../shared/ct/medrad-masks/lidc-p3 (4.3 litres, taken on voxels
 of 2.1 x 1.8 x 1.8 mm). Patterns are drawn by code that shares nothing with the package: uniform
@@ -60,6 +60,7 @@ def main() -> None:
     command.add_argument("--r", default="Rscript")
     command.add_argument("--corrfunc", default="")
     command.add_argument("parts", nargs="*", help="tables to make; all of them unless named")
+    command.add_argument("--keep", action="store_true", help="write benchmarks/results/*.json")
     options = parser.parse_args()
     if options.command == "times":
         if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
@@ -68,7 +69,9 @@ def main() -> None:
             os.execve(sys.executable, [sys.executable, *sys.argv], one)
         from _spatial_times import measure_times
 
-        measure_times(options.r, options.corrfunc, options.parts)
+        results = measure_times(options.r, options.corrfunc, options.parts)
+        if options.keep:
+            print(results.keep())
         return
     make, tell = (type_i, tell_level) if options.command == "type-i" else (power, tell_power)
     table = Rows(BUILD / f"{options.command}.csv")

@@ -311,6 +311,15 @@ def test_a_kept_result_says_how_it_was_made_and_has_a_subject(path):
         assert all(len(row) == len(one["heads"]) for row in one["rows"])
 
 
+def test_the_figures_of_the_readme_are_those_that_were_kept():
+    path = ROOT / "benchmarks" / "results" / "inserted.json"
+    if not path.exists():
+        pytest.skip("benchmarks/inserted.py --keep was not run yet")
+    told = (ROOT / "README.md").read_text("utf-8")
+    for row in json.loads(path.read_text("utf-8"))["tables"][0]["rows"]:
+        assert re.sub(" +", " ", f"| {' | '.join(row)} |") in told
+
+
 def test_a_copied_document_leads_to_pages():
     text = copies.PAGES["architecture"]()
     assert "](../index.md)" in text
