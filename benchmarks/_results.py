@@ -44,6 +44,11 @@ class Results:
             print(note)
         self.tables.append({"title": title, "heads": heads, "rows": rows, "note": note})
 
+    def asked(self, rows: list[tuple[str, str, str, bool]]) -> None:
+        """Add what was asked of this part: what, the limit, what was measured, and whether met."""
+        told = [[*words, "yes" if met else "**no**"] for *words, met in rows]
+        self.table("What was asked", ["what", "asked", "measured", "met"], told)
+
     def keep(self) -> Path:
         """Write `benchmarks/results/NAME.json`."""
         FOLDER.mkdir(exist_ok=True)

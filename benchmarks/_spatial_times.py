@@ -14,6 +14,7 @@ from pathlib import Path
 
 import edt
 import numpy as np
+from _results import Results
 from scipy import fft
 
 from miliary.config.spatial import SpatialSettings
@@ -28,6 +29,8 @@ SPACING = np.array([0.8, 0.7, 0.7])
 SIDE_MM = 4.8e6 ** (1 / 3)
 SETTINGS = SpatialSettings(simulations=199, empty_space_simulations=0, lattice_points=100)
 BOTH = np.arange(2)
+#: What was asked: what, the limit, what was measured, whether it is met.
+Asked = tuple[str, str, str, bool]
 
 _R = """
 suppressPackageStartupMessages({library(spatstat.geom); library(spatstat.random)
@@ -55,21 +58,23 @@ print((time.process_time() - start) / loops)
 """
 
 
-def measure_times(r: str, corrfunc: str, parts: list[str]) -> None:
-    """Print the tables; peers that are not there stay empty."""
-    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-    print(f"seed {SEED}, {load}; CPU s of one thread, best of 3 to 5, each in turn\n")
+def measure_times(r: str, corrfunc: str, parts: list[str]) -> Results:
+    """Give the tables; peers that are not there stay empty."""
     window = make_window()
-    print(f"mask of two lungs, {window.volume_mm3 / 1e6:.2f} litres; box of {SIDE_MM**3 / 1e6:.2f}")
-    tables: dict[str, Callable[[], None]] = {
-        "simulations": lambda: simulations_beside_peers(window, r, corrfunc),
-        "pairs": lambda: pairs_beside_corrfunc(corrfunc),
-        "description": lambda: whole_description(window),
-        "covariance": covariance_beside_transforms,
-        "case": lambda: whole_case(window),
+    results = Results(
+        "spatial-times",
+        f"Mask of two lungs, {window.volume_mm3 / 1e6:.2f} litres, for peers a box of as much; CPU "
+        f"of one thread, best of 3 to 5, each in turn; load {os.getloadavg()[0]:.1f}.",
+    )
+    tables: dict[str, Callable[[], list[Asked]]] = {
+        "simulations": lambda: simulations_beside_peers(results, window, r, corrfunc),
+        "pairs": lambda: pairs_beside_corrfunc(results, corrfunc),
+        "description": lambda: whole_description(results, window),
+        "covariance": lambda: covariance_beside_transforms(results),
+        "case": lambda: whole_case(results, window),
     }
-    for part in parts or tables:
-        tables[part]()
+    results.asked([row for part in parts or tables for row in tables[part]()])
+    return results
 
 
 def make_window() -> Window:
@@ -84,12 +89,12 @@ def make_window() -> Window:
     return Window(labels, SPACING)
 
 
-def simulations_beside_peers(window: Window, r: str, corrfunc: str) -> None:
+def simulations_beside_peers(
+    results: Results, window: Window, r: str, corrfunc: str
+) -> list[Asked]:
     """199 simulations with K, L, G and their test, beside envelope.pp3 and a loop of Corrfunc."""
-    print(
-        "\n| 199 simulations, CPU s | ours | spatstat, box | ratio | Corrfunc loop, box | ratio |"
-    )
-    print("|---|---|---|---|---|---|")
+    rows, asked = [], []
+    limits = {300: (10, 0.5), 1000: (6, 0.9), 3000: (9, 1.1)}
     os.environ["MILIARY_THREADS"] = "1"
     rng = np.random.default_rng(SEED)
     script = Path(tempfile.mkdtemp()) / "envelope.R"
@@ -104,13 +109,25 @@ def simulations_beside_peers(window: Window, r: str, corrfunc: str) -> None:
             loop.append(_run([corrfunc, "-c", _CORRFUNC, str(n), str(SIDE_MM), "199",
                               str(repeat)]) * 199)  # fmt: skip
         a, b, c = min(ours), min(spatstat), min(loop)
-        print(f"| n {n} | {a:.3f} | {b:.3f} | {b / a:.1f} | {c:.3f} | {a / c:.2f} |", flush=True)
+        rows.append(
+            [f"n {n}", f"{a:.3f}", _seconds(b), _ratio(b / a, 1), _seconds(c), _ratio(a / c, 2)]
+        )
+        times, share = limits[n]
+        asked += [
+            (f"times faster than envelope.pp3 of spatstat, n {n}", f"at least {times}",
+             _ratio(b / a, 1), b / a >= times),
+            (f"share of the time of a loop of Corrfunc, n {n}", f"at most {share}",
+             _ratio(a / c, 2), a / c <= share),
+        ]  # fmt: skip
     script.unlink()
+    heads = ["199 simulations, CPU s", "ours", "spatstat, box", "ratio", "Corrfunc loop, box"]
+    results.table("Simulations with K, L, G and their test", [*heads, "share of it"], rows)
+    return asked
 
 
-def pairs_beside_corrfunc(corrfunc: str) -> None:
+def pairs_beside_corrfunc(results: Results, corrfunc: str) -> list[Asked]:
     """The pair histogram in 300 bins with nearest neighbours, beside Corrfunc in 60 bins."""
-    print("\n| pair histogram, CPU ms | ours | Corrfunc | ratio |\n|---|---|---|---|")
+    rows = []
     rng = np.random.default_rng(SEED)
     for n in (1000, 3000, 10_000, 20_000):
         points, strata = rng.uniform(0, SIDE_MM, (n, 3)), np.zeros(n, int)
@@ -121,12 +138,16 @@ def pairs_beside_corrfunc(corrfunc: str) -> None:
             theirs.append(_run([corrfunc, "-c", _CORRFUNC, str(n), str(SIDE_MM), "5",
                                 str(repeat)]))  # fmt: skip
         a, b = 1000 * min(ours), 1000 * min(theirs)
-        print(f"| n {n} | {a:.1f} | {b:.1f} | {a / b:.2f} |", flush=True)
+        rows.append([f"n {n}", f"{a:.1f}", _ratio(b, 1), _ratio(a / b, 2)])
+    results.table("Pair histogram, CPU ms", ["n", "ours", "Corrfunc", "ratio"], rows)
+    return [
+        ("pair histogram at 20,000, times Corrfunc's", "at most 1.8", rows[-1][3], a / b <= 1.8)
+    ]
 
 
-def whole_description(window: Window) -> None:
+def whole_description(results: Results, window: Window) -> list[Asked]:
     """999 simulations of K, L, G with their test, on one thread and on two."""
-    print("\n| 999 simulations of K, L, G | threads | CPU s | wall s |\n|---|---|---|---|")
+    rows, asked = [], []
     rng = np.random.default_rng(SEED)
     for n in (1000, 5000):
         points, strata = window.sample(_shared(window, n), rng)
@@ -136,12 +157,18 @@ def whole_description(window: Window) -> None:
             cpu = _cpu(lambda p=points, s=strata: _test(
                 p, s, window, replace(SETTINGS, simulations=999)))  # fmt: skip
             wall = time.perf_counter() - start
-            print(f"| n {n} | {threads} | {cpu:.2f} | {wall:.2f} |", flush=True)
+            rows.append([f"n {n}", str(threads), f"{cpu:.2f}", f"{wall:.2f}"])
+        most = {1000: 4, 5000: 40}[n]
+        what = f"999 simulations of K, L, G at {n} on 2 cores, s"
+        asked.append((what, f"at most {most}", f"{wall:.1f}", wall <= most))
+    heads = ["points", "threads", "CPU s", "wall s"]
+    results.table("999 simulations of K, L, G with their test", heads, rows)
+    return asked
 
 
-def whole_case(window: Window) -> None:
+def whole_case(results: Results, window: Window) -> list[Asked]:
     """Everything that a case asks of the step, from labels and distances on."""
-    print("\n| whole step of a case | threads | CPU s | wall s |\n|---|---|---|---|")
+    rows = []
     spacing = tuple(SPACING)
     rng = np.random.default_rng(SEED)
     y, x = np.indices(window.labels.shape[1:], dtype=np.float32)
@@ -169,15 +196,27 @@ def whole_case(window: Window) -> None:
             settings=SpatialSettings(), rng=rng,
         )  # fmt: skip
         cpu, wall = time.process_time() - used, time.perf_counter() - start
-        print(f"| n {n} | {threads} | {cpu:.2f} | {wall:.2f} |", flush=True)
+        rows.append([f"n {n}", str(threads), f"{cpu:.2f}", f"{wall:.2f}"])
+    results.table("Whole step of a case", ["points", "threads", "CPU s", "wall s"], rows)
+    return []
 
 
-def covariance_beside_transforms() -> None:
+def covariance_beside_transforms(results: Results) -> list[Asked]:
     """The set covariance at full resolution, in a process of its own, beside bare transforms."""
     told = subprocess.run(
         [sys.executable, __file__], capture_output=True, text=True, check=True
     ).stdout  # the last lines of this file
-    print(f"\n{told}", flush=True)
+    ours, bare, peak, made = map(float, told.split())
+    ratio, memory = ours / bare, f"{peak:.2f} GB, {made:.2f} of it to make the mask"
+    results.table(
+        "Set covariance at full resolution",
+        ["CPU s", "bare transforms, CPU s", "ratio", "peak memory"],
+        [[f"{ours:.2f}", f"{bare:.2f}", f"{ratio:.2f}", memory]],
+    )
+    return [
+        ("set covariance, times bare transforms", "at most 1.3", f"{ratio:.2f}", ratio <= 1.3),
+        ("its memory", "under 1 GB", memory, peak < 1),
+    ]
 
 
 def _covariance() -> None:
@@ -198,9 +237,7 @@ def _covariance() -> None:
         ours.append(_cpu(lambda: set_covariance(mask, SPACING, max_lag_mm=30.0, capacity=1)))
         bare.append(_cpu(transforms))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"set covariance of {mask.shape} voxels, {padded} with padding: {min(ours):.2f} CPU s, "
-          f"bare transforms {min(bare):.2f}, ratio {min(ours) / min(bare):.2f}; "
-          f"peak memory {peak:.2f} GB, {before:.2f} GB of it to make the mask")  # fmt: skip
+    print(min(ours), min(bare), peak, before)
 
 
 def _test(
@@ -215,6 +252,14 @@ def _test(
 def _shared(window: Window, n: int) -> np.ndarray:
     right = round(n * window.strata[0].volume_mm3 / window.volume_mm3)
     return np.array([right, n - right])
+
+
+def _seconds(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.3f}"
+
+
+def _ratio(value: float, digits: int) -> str:
+    return "" if np.isnan(value) else f"{value:.{digits}f}"
 
 
 def _cpu(work: Callable[[], object]) -> float:

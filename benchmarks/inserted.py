@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Nodules put into a real scan, found again: sensitivity, false positives, pattern and flag.
 
-    benchmarks/inserted.py [--scan lidc-0314] [--seeds 1 2 3] [--out build/inserted]
+    benchmarks/inserted.py [--scan lidc-0314] [--seeds 1 2 3] [--keep]
 
 Needs ../shared. Nodules are put in and scored by ../shared/eval, which shares no code with the
 package. Every row is one run of `miliary run`; the left lung of lidc-0314, nlst-low-dose without
@@ -17,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from _results import Results
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -63,14 +65,40 @@ def run_one(scan: str, kind: str, n: int, diameter: float, seed: int, out: Path)
     }
 
 
-def line(row: dict[str, Any]) -> str:
-    """One row of the table as text; nan where nothing was put in."""
-    bias, spread = (row.get(f"size_{name}_mm", float("nan")) for name in ("bias", "sd"))
-    return (
-        f"{row['kind']:13s} {row['n']:5d} {row['diameter']:4.1f} {row['seed']:4d} "
-        f"{row['sensitivity']:5.3f} {row['false_per_litre']:5.1f} {row['miliary']:14s} "
-        f"{row['pattern']:15s} {bias:+.3f} {spread:.3f} {row['seconds']:5.0f}"
+def cells(row: dict[str, Any]) -> list[str]:
+    """One row of the table, as README has it; no size where nothing was put in."""
+    put_in = f"{row['n']:,} {row['kind']}, {row['diameter']} mm" if row["n"] else "nothing"
+    size = f"{row['size_bias_mm']:+.2f} / {row['size_sd_mm']:.2f}" if row["n"] else ""
+    share = f"{row['sensitivity']:.2f}" if row["n"] else ""
+    words = row["miliary"], row["pattern"]
+    return [put_in, share, f"{row['false_per_litre']:.1f}", *words, size]
+
+
+def tell(rows: list[dict[str, Any]], scan: str) -> Results:
+    """Give the table, and what was asked beside what came out."""
+    results = Results(
+        "inserted",
+        f"Nodules put into {scan} by code that shares nothing with the package, and found again by "
+        "`miliary run`. What is found without any put in, the patient's own nodules included, "
+        "counts as false everywhere.",
     )
+    heads = ["put in", "sensitivity", "false a litre", "flag", "pattern", "size bias / SD, mm"]
+    results.table("Nodules put into a real scan", heads, [cells(row) for row in rows])
+    right = sum((row["miliary"] == "present") == (row["kind"] == "random") for row in rows)
+    named = sum(row["pattern"] == row["kind"] for row in rows)
+    asked = f"all {len(rows)}"
+    results.asked(
+        [
+            (
+                "flag: present of random nodules, not of others",
+                asked,
+                str(right),
+                right == len(rows),
+            ),
+            ("pattern: that which was put in", asked, str(named), named == len(rows)),
+        ]
+    )
+    return results
 
 
 def call(*words: object) -> str:
@@ -90,21 +118,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--kinds", nargs="+", default=[])
     parser.add_argument("--out", type=Path, default=Path("build/inserted"))
+    parser.add_argument("--keep", action="store_true", help="write benchmarks/results/*.json")
     options = parser.parse_args()
     if not SHARED.is_dir():
         raise SystemExit("needs ../shared beside the repository")
     rows = []
-    print(
-        "kind              n   mm seed  sens  FP/l flag           pattern         bias   SD      s"
-    )
     for kind, n, diameter in WISHES:
         if options.kinds and kind not in options.kinds:
             continue
         for seed in options.seeds:
             rows.append(run_one(options.scan, kind, n, diameter, seed, options.out))
-            print(line(rows[-1]), flush=True)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "table.json").write_text(json.dumps(rows, indent=1) + "\n")
+            print(f"seed {seed}, {rows[-1]['seconds']:.0f} s:", *cells(rows[-1]), flush=True)
+    results = tell(rows, options.scan)
+    if options.keep:
+        print(results.keep())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ of the repository) and on phantoms of an adult's size. Prints one table: every f
 masks as a range, of the phantoms as another, and whether the phantoms lie within the real range,
 half as wide again.
 
-    python benchmarks/phantom_anatomy.py [--masks ../shared/ct/medrad-masks] [--seeds 3]
+    python benchmarks/phantom_anatomy.py [--masks ../shared/ct/medrad-masks] [--seeds 3] [--keep]
 
 Vessel masks of real scans end where their authors saw no more; so vessels are compared by the
 radius of the largest ball that fits at a place, and tips where both still have vessels. Fissure
@@ -23,11 +23,13 @@ from pathlib import Path
 import edt
 import numpy as np
 import SimpleITK
+from _results import Results
 from scipy import ndimage as ndi
 from skimage.morphology import skeletonize
 
 from miliary.phantom import PhantomSpec, make_phantom
 
+MASKS = Path(__file__).resolve().parents[2] / "shared" / "ct" / "medrad-masks"
 LOBES = ("RUL", "RML", "RLL", "LUL", "LLL")
 
 #: Radii in mm from which vessels are compared.
@@ -172,24 +174,49 @@ def skeleton_tips(mask: np.ndarray) -> np.ndarray:
     return points[around == 2]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--masks", type=Path, default=Path("../shared/ct/medrad-masks"))
-    parser.add_argument("--seeds", type=int, default=3)
-    options = parser.parse_args()
-    real = [measure(masks) for masks in real_masks(options.masks)]
-    made = [measure(phantom_masks(200 + seed)) for seed in range(options.seeds)]
-    print("| figure | real masks | phantoms | within |")
-    print("|---|---|---|---|")
+def tell(real: list[dict[str, float]], made: list[dict[str, float]]) -> Results:
+    """Give the table of both, and say which figures of the phantoms lie outside."""
+    rows, outside = [], []
     for name in made[0]:
         ranges = [[figures[name] for figures in some if name in figures] for some in (real, made)]
         low, high = min(ranges[0]), max(ranges[0])
         slack = (high - low) / 4
         inside = low - slack <= np.mean(ranges[1]) <= high + slack
+        outside += [] if inside else [name]
         cells = [f"{min(r):.3g} to {max(r):.3g} ({len(r)})" for r in ranges]
-        print(f"| {name} | {cells[0]} | {cells[1]} | {'yes' if inside else 'no'} |", flush=True)
+        rows.append([name, *cells, "yes" if inside else "**no**"])
+    says = (
+        f"{len(made)} phantoms of an adult's size beside the masks of {len(real)} patients "
+        "(Med-RAD), measured by the same functions."
+    )
+    results = Results("phantom-anatomy", says)
+    results.table(
+        "The phantom beside real lungs",
+        ["figure", "real masks (patients)", "phantoms", "within"],
+        rows,
+        "Within: the mean of the phantoms lies in the range of the patients, half as wide again. "
+        "Masks of real vessels end where their authors saw no more.",
+    )
+    results.asked(
+        [("volumes, vessels by radius, tips and fissures beside real ones", "the comparison",
+          f"{len(rows) - len(outside)} of {len(rows)} within", True)]
+    )  # fmt: skip
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--masks", type=Path, default=MASKS)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--keep", action="store_true", help="write benchmarks/results/*.json")
+    options = parser.parse_args()
+    real = [measure(masks) for masks in real_masks(options.masks)]
+    made = [measure(phantom_masks(200 + seed)) for seed in range(options.seeds)]
+    results = tell(real, made)
+    if options.keep:
+        print(results.keep())
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Spatial statistics: the level and the power of the tests in a real lung mask, and their speed.
 
-    benchmarks/spatial.py type-i MASKS [--patterns 2000]    how often randomness is rejected at 5 %
-    benchmarks/spatial.py power MASKS [--patterns 200]      how often other patterns are
-    benchmarks/spatial.py times [--r Rscript] [--corrfunc PYTHON] [PART ...]    spatstat, Corrfunc
+    benchmarks/spatial.py type-i MASKS [--patterns 2000] [--keep]   how often randomness is rejected
+    benchmarks/spatial.py power MASKS [--patterns 200] [--keep]     how often other patterns are
+    benchmarks/spatial.py times [--r Rscript] [--corrfunc PYTHON] [--keep] [PART ...]
 
 MASKS is a case of Med-RAD, such as ../shared/ct/medrad-masks/lidc-p3 (4.3 litres, taken on voxels
 of 2.1 x 1.8 x 1.8 mm). Patterns are drawn by code that shares nothing with the package: uniform
@@ -20,7 +20,6 @@ one, its columns stay empty. PART is simulations, pairs, description, covariance
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import os
 import sys
@@ -30,8 +29,7 @@ from pathlib import Path
 
 import numpy as np
 from _spatial_lungs import Bench, Site, gradient, read_lungs
-
-from miliary.spatial import PRIMARY
+from _spatial_tables import Rows, tell_level, tell_power
 
 SEED = 20261122
 GROUP = 10
@@ -57,10 +55,12 @@ def main() -> None:
         command = commands.add_parser(name)
         command.add_argument("masks", type=Path)
         command.add_argument("--patterns", type=int, default=patterns)
+        command.add_argument("--keep", action="store_true", help="write benchmarks/results/*.json")
     command = commands.add_parser("times")
     command.add_argument("--r", default="Rscript")
     command.add_argument("--corrfunc", default="")
     command.add_argument("parts", nargs="*", help="tables to make; all of them unless named")
+    command.add_argument("--keep", action="store_true", help="write benchmarks/results/*.json")
     options = parser.parse_args()
     if options.command == "times":
         if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
@@ -69,53 +69,19 @@ def main() -> None:
             os.execve(sys.executable, [sys.executable, *sys.argv], one)
         from _spatial_times import measure_times
 
-        measure_times(options.r, options.corrfunc, options.parts)
+        results = measure_times(options.r, options.corrfunc, options.parts)
+        if options.keep:
+            print(results.keep())
         return
-    make = type_i if options.command == "type-i" else power
-    table = Table(BUILD / f"{options.command}.csv")
+    make, tell = (type_i, tell_level) if options.command == "type-i" else (power, tell_power)
+    table = Rows(BUILD / f"{options.command}.csv")
     start = time.process_time()
     for key, rows in make(options.masks, options.patterns, table):
         table.add(key, rows)
     print(f"seed {SEED}, {time.process_time() - start:.0f} CPU s in this run")
-    table.tell()
-
-
-class Table:
-    """Rows of a CSV file: what was drawn, its group, a quantity and its value."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.rows: list[tuple[str, int, str, float]] = []
-        if path.exists():
-            with path.open() as file:
-                self.rows = [(k, int(g), q, float(v)) for k, g, q, v in csv.reader(file)]
-        self.done = {(kind, group) for kind, group, _, _ in self.rows}
-
-    def add(self, key: tuple[str, int], values: list[dict[str, float]]) -> None:
-        """Append a group at once, so that a run that ends early leaves whole groups."""
-        rows = [(*key, name, float(v)) for value in values for name, v in value.items()]
-        with self.path.open("a", newline="") as file:
-            csv.writer(file).writerows(rows)
-        self.rows += rows
-
-    def tell(self) -> None:
-        """Print one line a quantity, one column a kind: percent of the patterns."""
-        kinds = list(dict.fromkeys(row[0] for row in self.rows))
-        found: dict[tuple[str, str], list[float]] = {}
-        for kind, _, name, value in self.rows:
-            found.setdefault((name, kind), []).append(value)
-        print("| percent | " + " | ".join(kinds) + " |\n|---" * (1) + "|---" * len(kinds) + "|")
-        for name in dict.fromkeys(row[2] for row in self.rows):
-            cells = []
-            for kind in kinds:
-                values = np.array(found.get((name, kind), []))
-                if name.startswith("p "):
-                    values = values[np.isfinite(values)] <= 0.05
-                cells.append(f"{100 * values.mean():.1f}" if len(values) else "")
-            print(f"| {name} | " + " | ".join(cells) + " |")
-        sizes = {k: len(found.get((f"p {PRIMARY}", k), [])) for k in kinds}
-        print("patterns: " + ", ".join(f"{kind} {n}" for kind, n in sizes.items()))
+    results = tell(table)
+    if options.keep:
+        print(results.keep())
 
 
 def quantities(
@@ -131,7 +97,7 @@ def quantities(
     return values | {f"interval holds: {name}": value for name, value in covered.items()}
 
 
-def type_i(masks: Path, patterns: int, table: Table) -> Iterator[tuple[tuple[str, int], list]]:
+def type_i(masks: Path, patterns: int, table: Rows) -> Iterator[tuple[tuple[str, int], list]]:
     """Draw random patterns; clusters are there for the tests of covariates, which they obey."""
     lungs = read_lungs(masks)
     print(f"volume {np.count_nonzero(lungs.labels) * lungs.spacing_mm.prod() / 1e6:.2f} litres, "
@@ -163,7 +129,7 @@ def type_i(masks: Path, patterns: int, table: Table) -> Iterator[tuple[tuple[str
             yield (kind, group), rows
 
 
-def power(masks: Path, patterns: int, table: Table) -> Iterator[tuple[tuple[str, int], list]]:
+def power(masks: Path, patterns: int, table: Rows) -> Iterator[tuple[tuple[str, int], list]]:
     """Draw patterns that are not random."""
     lungs = read_lungs(masks)
     pleura, height = lungs.images["pleura"], lungs.images["height"]

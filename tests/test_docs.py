@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
+import importlib.machinery
+import importlib.util
 import json
 import re
 import shlex
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 import miliary
 from generate import PAGES, codes, commands, copies, examples, outputs, settings, validation
@@ -26,6 +33,23 @@ DOCUMENTS = [*WRITTEN, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"
 CODE = re.compile(r"^(OK|(E|W|SKIP)_[A-Z0-9_]+)$")
 #: Of a line of a shell, what follows belongs to the shell.
 SHELL = {">", "|", "||", "&&", ";", "2>"}
+
+
+#: Of blocks in documents; `console` and `bash` are tried by `scripts/docs --commands`.
+LANGUAGES = {"console", "bash", "python", "text", "toml", "yaml"}
+
+
+@functools.cache
+def try_documents():
+    """Give the script that runs what documents tell to type, as a module."""
+    path = str(ROOT / "scripts" / "try_documents")
+    loader = importlib.machinery.SourceFileLoader("try_documents", path)
+    module = importlib.util.module_from_spec(
+        importlib.util.spec_from_loader("try_documents", loader)
+    )
+    sys.modules["try_documents"] = module
+    loader.exec_module(module)
+    return module
 
 
 def names(paths):
@@ -150,7 +174,9 @@ def test_results_of_benchmarks_become_tables_with_their_command(tmp_path, monkey
         "made": {"command": "scripts/bench spatial type-i", "commit": "abc1234", "day": "today",
                  "cores": 2, "python": "3.11.7", "versions": {"numpy": "2.3"}},
         "tables": [{"title": "Level", "heads": ["test", "rate"], "rows": [["L|G", "5 %"]],
-                    "note": "2,000 patterns."}],
+                    "note": "2,000 patterns."},
+                   {"title": "What was asked, in lungs", "rows": [["level", "5 %", "4.9 %", "yes"]],
+                    "heads": ["what", "asked", "measured", "met"]}],
     }  # fmt: skip
     (tmp_path / "spatial-type-i.json").write_text(json.dumps(result))
     monkeypatch.setattr(validation, "RESULTS", tmp_path)
@@ -162,6 +188,7 @@ def test_results_of_benchmarks_become_tables_with_their_command(tmp_path, monkey
         "`scripts/bench spatial type-i`",
         "`abc1234`",
         "2,000 patterns.",
+        "| [Spatial type i](#spatial-type-i), in lungs | level | 5 % | 4.9 % | yes |",
     )
     for part in parts:
         assert part in text
@@ -213,6 +240,36 @@ def test_every_command_has_examples():
     assert set(EXAMPLES) == set(COMMANDS)
 
 
+@pytest.mark.parametrize("document", names(DOCUMENTS))
+def test_every_block_says_what_it_is_so_that_commands_are_tried(document):
+    text = (ROOT / document).read_text("utf-8")
+    told = re.findall(r"^ *```(.+)$", text, re.MULTILINE)
+    assert len(told) == len(re.findall(r"^ *```$", text, re.MULTILINE)), "name each language"
+    assert {word for word in told if word[0] != "{"} <= LANGUAGES
+    for block in try_documents().blocks_of(document):
+        assert block.mark in ("", "slow", "not run")
+        assert bool(block.mark) == bool(block.why)
+        if block.language in ("console", "bash"):
+            syntax = ["bash", "-n", "-c", block.code]
+            subprocess.run(syntax, check=True, capture_output=True)
+        if block.language == "yaml":
+            assert yaml.safe_load(block.code)
+    for block in fences(text, "toml"):
+        tomllib.loads(block)
+
+
+def test_a_mark_belongs_to_the_block_after_it(tmp_path, monkeypatch):
+    tried = try_documents()
+    monkeypatch.setattr(tried, "ROOT", tmp_path)
+    (tmp_path / "page.md").write_text(
+        "```text\nno command\n```\n<!-- not run: no podman -->\n```console\npodman run\n```\n"
+        "words\n\n1. thing:\n\n   ```console\n   miliary demo\n   ```\n"
+    )
+    first, second = tried.blocks_of("page.md")
+    assert (first.mark, first.why, first.code) == ("not run", "no podman", "podman run\n")
+    assert (second.mark, second.line, second.code) == ("", 12, "miliary demo\n")
+
+
 def blocks_of_python():
     for path in DOCUMENTS:
         for k, block in enumerate(fences(path.read_text("utf-8"), "python")):
@@ -252,6 +309,15 @@ def test_a_kept_result_says_how_it_was_made_and_has_a_subject(path):
     assert validation.subject_of(path.stem) in validation.SUBJECTS
     for one in result["tables"]:
         assert all(len(row) == len(one["heads"]) for row in one["rows"])
+
+
+def test_the_figures_of_the_readme_are_those_that_were_kept():
+    path = ROOT / "benchmarks" / "results" / "inserted.json"
+    if not path.exists():
+        pytest.skip("benchmarks/inserted.py --keep was not run yet")
+    told = (ROOT / "README.md").read_text("utf-8")
+    for row in json.loads(path.read_text("utf-8"))["tables"][0]["rows"]:
+        assert re.sub(" +", " ", f"| {' | '.join(row)} |") in told
 
 
 def test_a_copied_document_leads_to_pages():

@@ -26,6 +26,7 @@ from miliary.nodules import NODULE_COLUMNS
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pipeline" / "miliary"
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md")
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))
 FOLDERS = ("benchmarks", "configs", "docs", "pipeline", "sample_data", "scripts", "tests")
 #: What tools look for at the top.
 FOR_TOOLS = ("CITATION.cff", "Containerfile", "LICENSE", "pyproject.toml")
@@ -121,11 +122,14 @@ def test_links_between_documents_lead_somewhere(name):
     assert not missing
 
 
-@pytest.mark.parametrize("name", [*DOCUMENTS, "benchmarks/README.md"])
+@pytest.mark.parametrize("name", [*DOCUMENTS, "benchmarks/README.md", *PAGES])
 def test_scripts_and_files_that_documents_name_exist(name):
     named = set(
         re.findall(r"\b((?:scripts|configs|benchmarks|tests|sample_data)/[\w./]*\w)", read(name))
     )
+    named |= {
+        f"benchmarks/{word}.py" for word in re.findall(r"scripts/bench ([a-z]\w*)", read(name))
+    }
     assert {path for path in named if not (ROOT / path).exists()} == set()
 
 
@@ -152,11 +156,11 @@ def test_the_version_is_told_once_everywhere():
     assert re.search(rf"^## {re.escape(miliary.__version__)}\b", read("CHANGELOG.md"), re.MULTILINE)
 
 
-def built(kind, folder):
+def built(kind, folder, source=ROOT):
     pytest.importorskip("hatchling")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(folder)],
-        cwd=ROOT, check=True, capture_output=True,
+        cwd=source, check=True, capture_output=True,
     )  # fmt: skip
     (made,) = folder.iterdir()
     return made
@@ -172,6 +176,16 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     assert {"miliary/py.typed", "miliary/weights/detector.npz"} <= packaged
     licences = {Path(name).name for name in held if name.startswith(f"{DIST_INFO}/licenses/")}
     assert licences == {"LICENSE", "fissure_prior.LICENSE.txt"}
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs a git checkout")
+def test_the_source_distribution_builds_the_same_wheel(tmp_path):
+    with tarfile.open(built("sdist", tmp_path / "sdist")) as file:
+        file.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.glob("miliary-*")
+    wheels = built("wheel", tmp_path / "one"), built("wheel", tmp_path / "two", source)
+    one, two = ({i.filename: i.CRC for i in zipfile.ZipFile(w).infolist()} for w in wheels)
+    assert one == two
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs a git checkout")

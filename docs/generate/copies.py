@@ -15,7 +15,6 @@ DOCUMENTS = {
     "changes": "CHANGELOG.md",
     "contributing": "CONTRIBUTING.md",
     "benchmarks": "benchmarks/README.md",
-    "readers": "benchmarks/readers.md",
     "model-card": "pipeline/miliary/weights/MODEL_CARD.md",
     "fissure-prior": "pipeline/miliary/weights/FISSURE_PRIOR.md",
 }

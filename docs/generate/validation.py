@@ -33,12 +33,14 @@ SUBJECTS = {
     "Many scans, and speed": ("cohort", "outputs", "speed"),
 }
 _OTHER = "Other"
+#: How tables begin that say what was asked, and what was measured.
+_ASKED = {("what", "asked"), ("what", "wanted")}
 
 
 def page() -> str:
     """Give the page."""
     kept = [json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("*.json"))]
-    parts = [_HEAD]
+    parts = [_HEAD, "## What was asked, at a glance", "", _glance(kept), ""]
     for heading in (*SUBJECTS, _OTHER):
         mine = [result for result in kept if subject_of(result["name"]) == heading]
         if mine:
@@ -56,15 +58,27 @@ def subject_of(name: str) -> str:
     return _OTHER
 
 
+def _glance(kept: list[dict[str, Any]]) -> str:
+    """Gather what was asked, beside what was measured, from all tables that tell it."""
+    rows = []
+    for subject in SUBJECTS:
+        for result in kept:
+            if subject_of(result["name"]) != subject:
+                continue
+            for one in result["tables"]:
+                if tuple(one["heads"][:2]) in _ASKED:
+                    more = "".join(one["title"].partition(", ")[1:])
+                    link = f"[{_title(result['name'])}](#{result['name']}){more}"
+                    met = "" if "met" in one["heads"] else [""]
+                    rows += [[link, *map(str, row), *met] for row in one["rows"]]
+    return table(["where", "what", "asked", "measured", "met"], rows)
+
+
 def _missing(benchmarks: tuple[str, ...]) -> str:
-    """Say where figures are of which no table is kept."""
+    """Say how figures are made of which no table is kept."""
     there = [name for name in benchmarks if (RESULTS.parent / f"{name}.py").exists()]
     lines = ", ".join(code(f"scripts/bench {name}") for name in there)
-    made_by = f"No table is kept here; {lines} makes them. " if there else "No table is kept here. "
-    return (
-        f"{made_by}The last figures stand in [the architecture](architecture.md) and in [how it is "
-        "measured](benchmarks.md).\n"
-    )
+    return f"No table is kept here; made by {lines}.\n" if there else "No table is kept here.\n"
 
 
 def _section(result: dict[str, Any]) -> str:

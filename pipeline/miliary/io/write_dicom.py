@@ -73,64 +73,63 @@ def write_series(
 
 
 def _common(volume: Volume, seed: int, intercept_hu: int) -> Dataset:
-    """Fill in what all slices share; everything of the patient is made up."""
-    dataset = Dataset()
-    dataset.SpecificCharacterSet = "ISO_IR 192"
-    dataset.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
-    dataset.SOPClassUID = CTImageStorage
-    _fill_study(dataset, seed)
-    _fill_scanner(dataset, volume)
+    """Fill in what all slices share."""
+    dataset = _study(seed)
+    _fill_scan(dataset, volume)
     _fill_pixels(dataset, volume, intercept_hu)
     return dataset
 
 
-def _fill_study(dataset: Dataset, seed: int) -> None:
-    """Tell who and when: a phantom."""
+def _study(seed: int) -> Dataset:
+    """Begin with a study whose patient is made up."""
+    dataset = Dataset()
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
+    dataset.SOPClassUID = CTImageStorage
     # A fixed date: the same seed must give the same bytes.
     dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = "20260101"
     dataset.ContentDate = "20260101"
     dataset.StudyTime = dataset.SeriesTime = dataset.AcquisitionTime = "120000"
     dataset.ContentTime = "120000"
     dataset.AccessionNumber = ""
+    dataset.Modality = "CT"
     dataset.ReferringPhysicianName = ""
     dataset.StudyDescription = dataset.SeriesDescription = "Synthetic chest, not a patient"
     dataset.PatientName = f"Phantom^Miliary {seed}"
     dataset.PatientID = f"PHANTOM-{seed}"
     dataset.PatientBirthDate = dataset.PatientSex = ""
+    dataset.BodyPartExamined = "CHEST"
+    dataset.PatientPosition = "HFS"
     dataset.StudyInstanceUID = uid_of("phantom", str(seed), "study")
     dataset.SeriesInstanceUID = uid_of("phantom", str(seed), "series")
     dataset.FrameOfReferenceUID = uid_of("phantom", str(seed), "frame")
     dataset.PositionReferenceIndicator = ""
     dataset.StudyID = "1"
     dataset.SeriesNumber = dataset.AcquisitionNumber = 1
+    return dataset
 
 
-def _fill_scanner(dataset: Dataset, volume: Volume) -> None:
-    """Tell how it was taken."""
+def _fill_scan(dataset: Dataset, volume: Volume) -> None:
+    """Say how and where the scan was taken."""
     acquisition = volume.acquisition
-    dataset.Modality = "CT"
+    z_mm, y_mm, x_mm = volume.geometry.spacing_mm
     dataset.Manufacturer = acquisition.manufacturer or "miliary phantom"
     dataset.ManufacturerModelName = acquisition.model or "miliary phantom"
-    dataset.BodyPartExamined = "CHEST"
-    thickness_mm = acquisition.slice_thickness_mm or volume.geometry.spacing_mm[0]
-    dataset.SliceThickness = _decimal(thickness_mm)
+    dataset.SliceThickness = _decimal(acquisition.slice_thickness_mm or z_mm)
     dataset.KVP = _decimal(acquisition.kvp or 120.0)
     if acquisition.exposure_mas is not None:
         dataset.Exposure = round(acquisition.exposure_mas)
     dataset.ConvolutionKernel = acquisition.kernel or "PHANTOM"
-    dataset.PatientPosition = "HFS"
+    across, down = volume.geometry.axes[:, 2], volume.geometry.axes[:, 1]
+    dataset.ImageOrientationPatient = [_decimal(value) for value in (*across, *down)]
+    dataset.PixelSpacing = [_decimal(y_mm), _decimal(x_mm)]
 
 
 def _fill_pixels(dataset: Dataset, volume: Volume, intercept_hu: int) -> None:
-    """Tell where the pixels lie and what they mean."""
-    _, rows, columns = volume.hu.shape
-    _, y_mm, x_mm = volume.geometry.spacing_mm
-    across, down = volume.geometry.axes[:, 2], volume.geometry.axes[:, 1]
-    dataset.ImageOrientationPatient = [_decimal(value) for value in (*across, *down)]
+    """Say how voxels are stored, and which window shows lungs."""
+    _, dataset.Rows, dataset.Columns = volume.hu.shape
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.Rows, dataset.Columns = rows, columns
-    dataset.PixelSpacing = [_decimal(y_mm), _decimal(x_mm)]
     dataset.BitsAllocated = dataset.BitsStored = 16
     dataset.HighBit = 15
     dataset.PixelRepresentation = 1

@@ -277,6 +277,7 @@ def make_chest(spec: PhantomSpec, plan: Plan) -> Chest:
     texture_hu = _parenchyma_hu(pleural_mm.shape, y, spec.chest.breath, lung_rng)
     if glass is not None:
         texture_hu += np.float32(spec.disease.ground_glass_hu) * glass
+    missing = plan.gaps.at(z, y, x) - np.float32(plan.gaps.share_above(_GAP_SHARE))
     return Chest(
         scale=spec.chest_scale,
         frame=frame,
@@ -288,11 +289,7 @@ def make_chest(spec: PhantomSpec, plan: Plan) -> Chest:
         texture_hu=texture_hu,
         ground_glass=glass,
         consolidation_mm=_consolidation(above, right, spec.disease),
-        missing=(
-            plan.gaps.at(z, y, x) - np.float32(plan.gaps.share_above(_GAP_SHARE))
-            if spec.chest.incomplete_fissures
-            else None
-        ),
+        missing=missing if spec.chest.incomplete_fissures else None,
         fissure_mm=(above[0], above[1], above[2]),
         midline=build.midline,
     )

@@ -104,6 +104,19 @@ def _unevenness(radius_mm: FloatArray) -> FloatArray:
     return spread
 
 
+def _on_curve(
+    tree: Tree, control_mm: FloatArray, branch: IntArray, share: FloatArray
+) -> FloatArray:
+    """Points (N, 3) that lie so far along the quadratic curves of some branches."""
+    at = share[:, None]
+    points_mm: FloatArray = (
+        (1 - at) ** 2 * tree.start_mm[branch]
+        + 2 * at * (1 - at) * control_mm[branch]
+        + at**2 * tree.end_mm[branch]
+    )
+    return points_mm
+
+
 def bend(tree: Tree, rng: np.random.Generator) -> Curves:
     """Make branches curves that leave their parents smoothly, of uneven calibre.
 
@@ -129,12 +142,7 @@ def bend(tree: Tree, rng: np.random.Generator) -> Curves:
     branch = np.repeat(np.arange(n), pieces)
     number = np.arange(len(branch)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     inner = np.flatnonzero(number > 0)
-    at = (number / pieces[branch])[inner, None]
-    curve = (
-        (1 - at) ** 2 * tree.start_mm[branch[inner]]
-        + 2 * at * (1 - at) * control[branch[inner]]
-        + at**2 * tree.end_mm[branch[inner]]
-    )
+    curve = _on_curve(tree, control, branch[inner], number[inner] / pieces[branch[inner]])
     roots = np.flatnonzero(tree.parent < 0)
     origin = tree.parent.copy()
     origin[roots] = n + np.arange(len(roots))
