@@ -196,6 +196,7 @@ def run_inputs(inputs: Sequence[Path], out: Path, config: Config, options: Optio
                 f"the input must hold a CT of the chest, got {len(infos)} series that are none: "
                 f"{infos[0].reason or infos[0].code} See `miliary series`"
             )
+        # Choosing comes before parting, so that every part chooses alike.
         infos, wanted, refused = (
             [info for info in some if shard.holds(info)] for some in (infos, wanted, refused)
         )

@@ -100,6 +100,7 @@ def write_structured_report(
         raise ValueError(f"flag must be one of {', '.join(_FLAGS)}, got {flag!r}")
     frame_uid = str(images.datasets[0].FrameOfReferenceUID)
     accepted = nodules.score >= min_score
+    # Stable: equal scores keep their order, so the same result gives the same file.
     ranked = np.argsort(-nodules.score, kind="stable")[: np.count_nonzero(accepted)]
     shown = np.sort(ranked[:max_nodules])
     findings = nodules.take(accepted)
@@ -118,6 +119,7 @@ def write_structured_report(
         procedure_reported=_CT_CHEST,
         imaging_measurements=groups,
     )
+    # UIDs follow from the content: the same result is the same object, another one is not.
     content = f"{flag} {pattern} {nodules.points_mm.tobytes().hex()}"
     made = hd.sr.Comprehensive3DSR(
         evidence=images.datasets,
