@@ -168,7 +168,7 @@ def output_folder(folder: Path) -> Iterator[Path]:
             f"the output must be a folder that can be written to, got {folder}: {error.strerror}"
         ) from error
     finally:
-        # An empty folder tells of a result that is not there; `rmdir` spares one that holds something.
+        # An empty folder promises results that are none; `rmdir` spares one with something in it.
         for path in missing:
             with contextlib.suppress(OSError):
                 path.rmdir()

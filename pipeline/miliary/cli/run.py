@@ -196,7 +196,6 @@ def run_inputs(inputs: Sequence[Path], out: Path, config: Config, options: Optio
                 f"the input must hold a CT of the chest, got {len(infos)} series that are none: "
                 f"{infos[0].reason or infos[0].code} See `miliary series`"
             )
-        # Choosing comes before parting, so that every part chooses alike.
         infos, wanted, refused = (
             [info for info in some if shard.holds(info)] for some in (infos, wanted, refused)
         )
@@ -232,7 +231,8 @@ def plan(
     -------
     list of SeriesInfo, three times
         All of them, those to analyse, and the refused ones that a row of `cases.csv` must tell
-        of: what the study holds instead of a usable series. A case comes once.
+        of: what the study holds instead of a usable series. A case comes once. Parts of a cohort
+        are cut afterwards, so that each part chooses alike.
     """
     infos = [
         replace(info, chosen=True, reason=f"{info.reason} Analysed for --all-series.")

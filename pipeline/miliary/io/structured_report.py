@@ -108,14 +108,7 @@ def write_structured_report(
     groups += [_lung(findings, lung, info) for lung in lungs]
     groups += [_group(nodules, int(i), frame_uid, info) for i in shown]
     report = hd.sr.MeasurementReport(
-        observation_context=hd.sr.ObservationContext(
-            observer_device_context=hd.sr.ObserverContext(
-                observer_type=Code("121007", "DCM", "Device"),
-                observer_identifying_attributes=hd.sr.DeviceObserverIdentifyingAttributes(
-                    uid=uid_of("device"), name="miliary"
-                ),
-            )
-        ),
+        observation_context=_observed(),
         procedure_reported=_CT_CHEST,
         imaging_measurements=groups,
     )
@@ -133,6 +126,18 @@ def write_structured_report(
     )
     made.save_as(str(path))
     return Path(path)
+
+
+def _observed() -> Any:
+    """Say that a device looked, no person."""
+    return hd.sr.ObservationContext(
+        observer_device_context=hd.sr.ObserverContext(
+            observer_type=Code("121007", "DCM", "Device"),
+            observer_identifying_attributes=hd.sr.DeviceObserverIdentifyingAttributes(
+                uid=uid_of("device"), name="miliary"
+            ),
+        )
+    )
 
 
 def _summary(nodules: Nodules, flag: str, pattern: str, info: SeriesInfo) -> Any:
