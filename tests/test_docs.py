@@ -101,6 +101,12 @@ def test_the_help_of_a_command_ends_with_examples(command):
         assert meaning in text
 
 
+def test_the_help_of_all_says_where_to_begin():
+    text = " ".join(make_parser().format_help().split())
+    assert "Begin with `miliary demo`" in text
+    assert "`miliary COMMAND --help`" in text
+
+
 def test_every_setting_is_named_with_its_meaning():
     text = settings.page()
     for name in settings.names(Config()):

@@ -161,6 +161,7 @@ def match(found_mm: FloatArray, truth_mm: FloatArray, *, reach_mm: float) -> Int
     near = cKDTree(found_mm).sparse_distance_matrix(
         cKDTree(truth_mm), reach_mm, output_type="coo_matrix"
     )
+    # Going by distance, each pair that is still free is the nearest left for both of its points.
     free_found, free_truth = np.ones(len(found_mm), bool), np.ones(len(truth_mm), bool)
     pairs = []
     for k in np.lexsort((near.col, near.row, near.data)):

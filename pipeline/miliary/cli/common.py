@@ -168,6 +168,7 @@ def output_folder(folder: Path) -> Iterator[Path]:
             f"the output must be a folder that can be written to, got {folder}: {error.strerror}"
         ) from error
     finally:
+        # An empty folder promises results that are none; `rmdir` spares one with something in it.
         for path in missing:
             with contextlib.suppress(OSError):
                 path.rmdir()
@@ -183,6 +184,7 @@ def data_only_on_stdout() -> Iterator[None]:
         Meanwhile file descriptor 1 is the one of standard error; child processes inherit it.
     """
     sys.stdout.flush()
+    # Compiled libraries and child processes write to the descriptor, not to `sys.stdout`.
     kept = os.dup(1)
     os.dup2(2, 1)
     try:

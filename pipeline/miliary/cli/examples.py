@@ -24,8 +24,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "phantom": (
         ("miliary phantom made --pattern random --n 300", "300 nodules of 2 mm at random"),
-        ("miliary phantom made --spacing 1.25 0.7 0.7 --noise 40 --seed 7", "another scanner"),
-        ("miliary phantom made --pattern none --encased left --visit second.toml", "two visits"),
+        ("miliary phantom other --spacing 1.25 0.7 0.7 --noise 40 --seed 7", "another scanner"),
+        ("miliary phantom early --pattern none --encased left --visit second.toml", "two visits"),
     ),
     "score": (
         ("miliary score result/case-1 truth.csv", "a table to read"),

@@ -84,7 +84,8 @@ def make_parser() -> argparse.ArgumentParser:
         prog="miliary",
         description="Whether the micronodules of a chest CT form a miliary pattern: by how much, "
         "how surely, and why. Research use only.",
-        epilog="Exit status: 0 every case done; 1 wrong usage or configuration; 2 some cases "
+        epilog="Begin with `miliary demo`; `miliary COMMAND --help` has every option, with "
+        "examples. Exit status: 0 every case done; 1 wrong usage or configuration; 2 some cases "
         "failed; 3 all failed; 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"miliary {miliary.__version__}")

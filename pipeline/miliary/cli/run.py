@@ -231,7 +231,8 @@ def plan(
     -------
     list of SeriesInfo, three times
         All of them, those to analyse, and the refused ones that a row of `cases.csv` must tell
-        of: what the study holds instead of a usable series. A case comes once.
+        of: what the study holds instead of a usable series. A case comes once. Parts of a cohort
+        are cut afterwards, so that each part chooses alike.
     """
     infos = [
         replace(info, chosen=True, reason=f"{info.reason} Analysed for --all-series.")

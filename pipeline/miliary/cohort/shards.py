@@ -72,6 +72,7 @@ class Shard:
             The same for all series of a study. It does not depend on what else there is: a scan
             that arrives between the starts of two parts moves no other.
         """
+        # Not `hash()`, which differs from process to process.
         digest = hashlib.blake2b(info.study_key.encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") % self.n == self.index - 1
 

@@ -59,6 +59,7 @@ class CaseTable:
             file.write(_HEADING)
             for row in chain(_rows(self.path), _rows(self._journal_path)):
                 case = row["case"]
+                # Rows of what neither is asked for now nor has left a folder are of another input.
                 if case in self._order or (self.path.parent / case / PROVENANCE).is_file():
                     self._append(file, row)
 
@@ -78,6 +79,7 @@ class CaseTable:
         with tell_full_disk(self.path):
             self._append(self._journal, row)
             self._journal.flush()
+            # A case that was told as done must stay so after a power cut.
             os.fsync(self._journal.fileno())
         self._mine.add(row["case"])
         if time.monotonic() - self._written > _REST * self._took:

@@ -100,6 +100,7 @@ def write_structured_report(
         raise ValueError(f"flag must be one of {', '.join(_FLAGS)}, got {flag!r}")
     frame_uid = str(images.datasets[0].FrameOfReferenceUID)
     accepted = nodules.score >= min_score
+    # Stable: equal scores keep their order, so the same result gives the same file.
     ranked = np.argsort(-nodules.score, kind="stable")[: np.count_nonzero(accepted)]
     shown = np.sort(ranked[:max_nodules])
     findings = nodules.take(accepted)
@@ -107,17 +108,11 @@ def write_structured_report(
     groups += [_lung(findings, lung, info) for lung in lungs]
     groups += [_group(nodules, int(i), frame_uid, info) for i in shown]
     report = hd.sr.MeasurementReport(
-        observation_context=hd.sr.ObservationContext(
-            observer_device_context=hd.sr.ObserverContext(
-                observer_type=Code("121007", "DCM", "Device"),
-                observer_identifying_attributes=hd.sr.DeviceObserverIdentifyingAttributes(
-                    uid=uid_of("device"), name="miliary"
-                ),
-            )
-        ),
+        observation_context=_observed(),
         procedure_reported=_CT_CHEST,
         imaging_measurements=groups,
     )
+    # UIDs follow from the content: the same result is the same object, another one is not.
     content = f"{flag} {pattern} {nodules.points_mm.tobytes().hex()}"
     made = hd.sr.Comprehensive3DSR(
         evidence=images.datasets,
@@ -131,6 +126,18 @@ def write_structured_report(
     )
     made.save_as(str(path))
     return Path(path)
+
+
+def _observed() -> Any:
+    """Say that a device looked, no person."""
+    return hd.sr.ObservationContext(
+        observer_device_context=hd.sr.ObserverContext(
+            observer_type=Code("121007", "DCM", "Device"),
+            observer_identifying_attributes=hd.sr.DeviceObserverIdentifyingAttributes(
+                uid=uid_of("device"), name="miliary"
+            ),
+        )
+    )
 
 
 def _summary(nodules: Nodules, flag: str, pattern: str, info: SeriesInfo) -> Any:

@@ -157,6 +157,7 @@ def affine_of(image: Any) -> FloatArray:
     """
     direction = np.array(image.GetDirection(), float).reshape(3, 3)
     affine = np.eye(4)
+    # SimpleITK counts axes from x, the array of its image from z.
     affine[:3, :3] = (direction * np.array(image.GetSpacing()))[:, ::-1]
     affine[:3, 3] = image.GetOrigin()
     return affine

@@ -84,7 +84,9 @@ def paint_body(
     shape = np.broadcast_shapes(z.shape, y.shape, x.shape)
     body = Body(z, y, x, np.full(shape, -1000.0, np.float32), np.zeros(shape, np.uint8))
     mottle = smooth_noise(shape, 3.0, rng)
+    # Higher up the cavity closes, but neck and shoulders go on at its last width.
     inner = np.broadcast_to(cavity(np.minimum(z, 215.0), y, x), shape)
+    # Each covers what was painted before it.
     _put_wall(body, inner, mottle)
     if arms:
         _put_arms(body)
@@ -150,12 +152,14 @@ def _put_abdomen(body: Body, inner: FloatArray, build: Build) -> None:
     gas = ellipsoid(
         body.z - build.lift_left_mm, body.y, body.x, (24.0, -34.0, 66.0), (17.0, 24.0, 30.0)
     )
+    # A wall round the gas, or it would touch the lung where the dome is thin.
     body.put(below & (gas > -2.5), 40.0, Tissue.ABDOMEN)
     body.put(below & (gas > 0), -960.0, Tissue.BOWEL_GAS)
 
 
 def _put_ribs(body: Body, inner: FloatArray) -> None:
     """Ribs with marrow, and the sternum."""
+    # Ribs run down towards the front, so their places repeat along a slope.
     slanted = body.z + 0.55 * (90.0 - body.y)
     across = (np.mod(slanted, _SEGMENT) - _SEGMENT / 2) / 7.0
     rib = np.hypot(across, (-inner - 7.5) / 4.2)

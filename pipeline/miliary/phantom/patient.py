@@ -162,6 +162,7 @@ def _seen(
         stem_mm=move(first.stem_mm),
         diameter_mm=first.diameter_mm * (wish.diameter_mm / made.diameter_mm),
     )
+    # What breath or a rind has moved out of the lung is neither drawn nor in the truth.
     return moved.take(np.flatnonzero(chest.sample(chest.depth_mm, moved.centres_mm) > 0))
 
 
@@ -181,6 +182,7 @@ def _noise(spec: PhantomSpec, chest: Chest, rng: np.random.Generator) -> FloatAr
         streaks = shoulder_streaks(scanner.shape, scanner.spacing_mm, streak_rng)
         lines = [np.arange(n) * s for n, s in zip(scanner.shape, scanner.spacing_mm, strict=True)]
         z = chest.frame.axes((lines[0], lines[1], lines[2]))[0]
+        # Photons are few where both shoulders lie in their way: streaks end below them.
         shoulder = 1.0 / (1.0 + np.exp((_SHOULDER_Z - z) / _SHOULDER_WIDTH))
         noise += np.float32(scanner.streaks_hu) * shoulder.astype(np.float32) * streaks
     return noise

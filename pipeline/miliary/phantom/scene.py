@@ -145,6 +145,7 @@ def _draw_slab(
         shares = slab.shares(scene.trees, scene.septa, scene.lesions)
         inner[...] = slab.attenuation(shares, inner)
         hu += np.float32(weight) * drawn
+        # Labels are those of the slice's middle; what lies beside it is only blurred into it.
         if k == middle:
             _label(slab, shares, up.nearest(chest.body_labels, whole), images)
     hu = spread.sharpened(hu, scanner.spacing_mm)

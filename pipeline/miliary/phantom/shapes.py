@@ -90,6 +90,7 @@ def cavity(z: FloatArray, y: FloatArray, x: FloatArray) -> FloatArray:
     half_width = 133.0 * narrowing * (1.0 - 0.05 * np.clip(0.3 - t, 0.0, 1.0))
     half_depth = 97.0 * narrowing**0.8
     middle_y = 26.0 * np.maximum(t, 0.0) ** 2
+    # A power above 2: a chest is flatter at its sides and in front than an ellipse.
     radius = (np.abs(x / half_width) ** 2.4 + np.abs((y - middle_y) / half_depth) ** 2.4) ** (
         1 / 2.4
     )
@@ -108,6 +109,7 @@ def _mediastinum(z: FloatArray, y: FloatArray, x: FloatArray) -> FloatArray:
         ellipsoid(z, y, x, (132.0, 12.0, -34.0), (30.0, 20.0, 17.0)),
         ellipsoid(z, y, x, (136.0, 14.0, 35.0), (30.0, 20.0, 15.0)),
     )
+    # 7 mm that keep the lungs apart even where nothing else lies between them.
     partition = 3.5 - np.abs(x - MIDLINE)
     depth = -_soft_min(-heart, -great_vessels, 14.0)
     for part in (spine, aorta, hila, partition):
