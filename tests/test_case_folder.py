@@ -24,7 +24,7 @@ from miliary.io.images import read_mask
 from miliary.io.reading import read_series
 from miliary.io.series import find_inputs
 from miliary.nodules import NODULE_COLUMNS
-from miliary.report import render_report
+from miliary.report.page import render_report
 from oracles_cli import SHAPE
 
 ALWAYS = {

@@ -10,9 +10,6 @@ import numpy as np
 from miliary.geometry import Geometry
 from miliary.io.case_places import SUMMARY
 from miliary.io.cases import RIND_COLUMNS
-from miliary.io.segmentation import write_nodule_map, write_segmentation
-from miliary.io.source_images import source_images
-from miliary.io.structured_report import write_structured_report
 from miliary.io.tables import write_csv, write_json, write_markups
 from miliary.kernels.ball_labels import label_balls
 
@@ -200,6 +197,11 @@ def write_dicom(
     series : SeriesInfo
         The series that was read.
     """
+    # Only here: most runs do without, and highdicom takes some 0.3 s to import.
+    from miliary.io.segmentation import write_nodule_map, write_segmentation
+    from miliary.io.source_images import source_images
+    from miliary.io.structured_report import write_structured_report
+
     images, nodules = source_images(series, analysis.config.read), analysis.nodules
     threshold = analysis.config.detect.threshold
     # Candidates are no findings. Label 0 is no nodule; those beyond the last were not drawn.

@@ -28,6 +28,7 @@ from miliary.errors import CaseFolderError
 from miliary.io.case_places import (
     PROVENANCE,
     REPORT,
+    THUMBNAIL,
     TOOL,
     is_case_folder,
     partial_name,
@@ -36,7 +37,9 @@ from miliary.io.case_places import (
 from miliary.io.images import write_map, write_mask
 from miliary.io.tables import write_csv, write_json
 from miliary.kernels.slabs import n_threads
-from miliary.report import THUMBNAIL, VIEWER, render_report, render_thumbnail, render_viewer
+from miliary.report.page import render_report
+from miliary.report.thumbnail import render_thumbnail
+from miliary.report.viewer import VIEWER, render_viewer
 
 if TYPE_CHECKING:
     from miliary.analysis import Analysis

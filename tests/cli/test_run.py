@@ -24,7 +24,7 @@ from miliary.errors import AnatomyError
 from miliary.io import case_places
 from miliary.io.reading import read_series
 from miliary.io.series import find_inputs
-from miliary.report import render_report
+from miliary.report.page import render_report
 
 TABLES = {"cases.csv", "series.csv", "index.html", "dataset_description.json", "log.jsonl"}
 

@@ -92,6 +92,25 @@ def test_chosen_voxels_are_blurred_as_the_whole(rng, monkeypatch, dtype):
     assert smooth_at(image, voxels[:0], 0.85, SPACING).shape == (0,)
 
 
+@pytest.mark.parametrize("around_mm", [0.0, 3.0])
+def test_what_is_wanted_is_blurred_as_the_whole_with_its_neighbours(rng, around_mm):
+    image, spacing = rng.normal(-850, 60, (40, 70, 75)).astype(np.float32), SPACING
+    where = np.zeros(image.shape, bool)
+    where[5, 31, 64], where[30:33, 2, 3] = True, True
+    part = smooth(image, 1.3, spacing, where=where, around_mm=around_mm)
+    grid = np.meshgrid(*(np.arange(-4, 5) * step for step in spacing), indexing="ij")
+    near = sum(g**2 for g in grid) <= around_mm**2
+    near |= np.all([np.abs(g) < 1.5 * s for g, s in zip(grid, spacing, strict=True)], axis=0)
+    near = ndimage.binary_dilation(where, near)
+    assert_allclose(part[near], smooth(image, 1.3, spacing)[near], rtol=1e-6)
+    assert np.isnan(part).mean() > 0.3
+
+
+def test_nothing_wanted_is_nothing_blurred(rng):
+    image = rng.normal(-850, 60, SHAPE)
+    assert np.isnan(smooth(image, 1.3, SPACING, where=np.zeros(SHAPE, bool))).all()
+
+
 def test_hessian_of_a_parabola_is_its_matrix_at_every_inner_voxel():
     matrix = np.array([[3.0, 1.0, 0.7], [1.0, -2.0, 0.5], [0.7, 0.5, 4.0]])
     inner = np.zeros(SHAPE, bool)

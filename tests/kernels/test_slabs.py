@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -11,7 +14,9 @@ from miliary.kernels.slabs import (
     cut_with_halo,
     filter_in_slabs,
     n_threads,
+    on_threads,
     over_slabs,
+    side_by_side,
     slab_of,
     tiles_of,
 )
@@ -47,6 +52,61 @@ def test_a_failure_in_one_slab_is_raised():
 
     with pytest.raises(ValueError, match="this slab is broken"):
         filter_in_slabs(fail, np.zeros((19, 5, 7), np.float32), halo=1)
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_results_come_in_the_order_of_the_items_from_calls_within_calls_too(monkeypatch, threads):
+    monkeypatch.setenv("MILIARY_THREADS", threads)
+
+    def rows(n):
+        return on_threads(lambda k: 10 * n + k, range(5))
+
+    assert on_threads(rows, range(7)) == [[10 * n + k for k in range(5)] for n in range(7)]
+    assert on_threads(rows, []) == []
+
+
+def test_no_more_threads_work_than_were_asked_for(monkeypatch):
+    monkeypatch.setenv("MILIARY_THREADS", "2")
+    lock, working, most = threading.Lock(), [0], [0]
+
+    def work(_):
+        with lock:
+            working[0] += 1
+            most[0] = max(most[0], working[0])
+        time.sleep(0.002)
+        with lock:
+            working[0] -= 1
+
+    on_threads(lambda _: on_threads(work, range(6)), range(4))
+    assert most == [2]
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_after_a_failure_no_other_item_is_begun(monkeypatch, threads):
+    monkeypatch.setenv("MILIARY_THREADS", threads)
+    begun = []
+
+    def work(k):
+        begun.append(k)
+        time.sleep(0.01)
+        raise ValueError(f"item {k} is broken")
+
+    with pytest.raises(ValueError, match="is broken"):
+        on_threads(work, range(100))
+    assert len(begun) <= int(threads)
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_two_calls_give_each_its_own(monkeypatch, threads):
+    monkeypatch.setenv("MILIARY_THREADS", threads)
+    assert side_by_side(lambda: 1, lambda: "two") == (1, "two")
+
+
+def test_two_calls_are_made_at_once(monkeypatch):
+    monkeypatch.setenv("MILIARY_THREADS", "2")
+    # Each waits for the other: one after the other they would wait for ever.
+    meet = threading.Barrier(2, timeout=30)
+    assert sorted(side_by_side(meet.wait, meet.wait)) == [0, 1]
 
 
 @pytest.mark.parametrize(("wanted", "expected"), [("5", 5), ("0", 1)])

@@ -6,7 +6,9 @@ import pytest
 
 import browser
 from browser import opened, window
-from miliary.report import render_index, render_report, render_thumbnail
+from miliary.report.cohort import render_index
+from miliary.report.page import render_report
+from miliary.report.thumbnail import render_thumbnail
 
 __all__ = ["opened", "window"]
 

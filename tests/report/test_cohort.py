@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-from miliary.report import render_index
+from miliary.report.cohort import render_index
 
 EVIL = "<script>alert(1)</script>"
 COLUMNS = (

@@ -10,7 +10,7 @@ import browser
 import oracles_cli
 from browser import opened, window
 from command_line import command, fast
-from miliary.report import render_report
+from miliary.report.page import render_report
 
 __all__ = ["command", "fast", "opened", "window"]
 

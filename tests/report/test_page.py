@@ -14,7 +14,7 @@ import pytest
 from miliary.analyze import Analysis
 from miliary.findings import Calibration, Verdict
 from miliary.report import page as page_module
-from miliary.report import render_report
+from miliary.report.page import render_report
 
 EVIL = '<script>alert("x")</script>'
 PROVENANCE = {"versions": {"numpy": "2.4", "gone": None}, "runs": [{"seconds": float("nan")}]}

@@ -12,10 +12,10 @@ import miliary
 from miliary.cohort.rows import CASE_COLUMNS
 from miliary.cohort.tables import tell_full_disk
 from miliary.errors import UsageError
-from miliary.io.case_places import is_case_folder, replace_file
+from miliary.io.case_places import THUMBNAIL, is_case_folder, replace_file
 from miliary.io.series import series_columns
 from miliary.io.tables import format_row, iterate_csv, write_json
-from miliary.report import THUMBNAIL, render_index
+from miliary.report.cohort import render_index
 
 if TYPE_CHECKING:
     from miliary.io.series import SeriesInfo

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 SUMMARY, PROVENANCE, REPORT = "summary.json", "provenance.json", "report.html"
+THUMBNAIL = "thumbnail.webp"
 
 #: What `provenance.json` says for a folder to be one of ours.
 TOOL = "miliary"

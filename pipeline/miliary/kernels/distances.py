@@ -199,8 +199,11 @@ def _boxes(labels: AnyArray) -> list[tuple[int, tuple[slice, ...]]]:
 
 def _to_other_voxels(labels: AnyArray, spacing_mm: FloatArray) -> FloatArray:
     spacing = tuple(float(step) for step in spacing_mm)
+    plain = np.ascontiguousarray(labels)
+    # Of booleans edt makes copies: as bytes a lung takes 0.42 s for 0.58 s.
+    plain = plain.view(np.uint8) if plain.dtype == bool else plain
     distance: FloatArray = edt.edt(
-        np.ascontiguousarray(labels), anisotropy=spacing, black_border=False, parallel=n_threads()
+        plain, anisotropy=spacing, black_border=False, parallel=n_threads()
     )
     return distance
 

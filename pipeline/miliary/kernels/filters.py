@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from miliary.arrays import AnyArray, FloatArray, IntArray
+from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.kernels.slabs import over_slabs, slab_of
 
 #: Gaussians are cut off here: 4 standard deviations hold all but 6e-5 of the weight.
@@ -17,11 +19,21 @@ _BLUR_VOXELS = 2**21
 #: not blurred cost; with many, the zeros of the band do.
 _BLOCK = 32
 
+#: Voxels of a block, those that they are blurred from, and the weights.
+_Band = tuple[slice, slice, FloatArray]
+
 #: Voxels smoothed one by one at a time: some megabytes of neighbourhoods.
 _CHUNK = 2048
 
 
-def smooth(image: AnyArray, sigma_mm: float, spacing_mm: FloatArray) -> FloatArray:
+def smooth(
+    image: AnyArray,
+    sigma_mm: float,
+    spacing_mm: FloatArray,
+    *,
+    where: BoolArray | None = None,
+    around_mm: float = 0.0,
+) -> FloatArray:
     """Blur an image with an isotropic Gaussian.
 
     Along each axis the blur is a product with a band matrix, block by block: BLAS takes a third
@@ -36,16 +48,24 @@ def smooth(image: AnyArray, sigma_mm: float, spacing_mm: FloatArray) -> FloatArr
         Standard deviation of the Gaussian; 0 leaves the image as it is.
     spacing_mm : (3,) float
         Voxel size along z, y and x.
+    where : (Z, Y, X) bool or None
+        Where it is wanted; everywhere unless given.
+    around_mm : float
+        How far around that it is wanted too.
 
     Returns
     -------
     (Z, Y, X) float32
-        The blurred image; beyond its border the outermost voxels go on.
+        The blurred image; beyond its border the outermost voxels go on. With `where` it may be
+        NaN where it is not wanted, but not at the neighbours of voxels where it is.
     """
     n_z, n_y, n_x = image.shape
     along_z, along_y, along_x = (float(sigma) for sigma in sigma_mm / np.asarray(spacing_mm))
     rows = [_band(n_y, start, _BLOCK, along_y) for start in range(0, n_y, _BLOCK)]
     columns = [_band(n_x, start, _BLOCK, along_x) for start in range(0, n_x, _BLOCK)]
+    if where is not None:
+        margin = (1 + np.ceil(around_mm / np.asarray(spacing_mm))).astype(int).tolist()
+        return _smooth_where(image, where, margin, along_z, rows, columns)
     result = np.empty(image.shape, np.float32)
 
     def work(start: int, stop: int) -> None:
@@ -64,7 +84,81 @@ def smooth(image: AnyArray, sigma_mm: float, spacing_mm: FloatArray) -> FloatArr
     return result
 
 
-def _band(n: int, start: int, block: int, sigma: float) -> tuple[slice, slice, FloatArray]:
+def _smooth_where(
+    image: AnyArray,
+    where: BoolArray,
+    margin: list[int],
+    along_z: float,
+    rows: list[_Band],
+    columns: list[_Band],
+) -> FloatArray:
+    """Blur blocks of rows and columns that hold what is wanted, slab by slab."""
+    result = np.full(image.shape, np.nan, np.float32)
+
+    def work(start: int, stop: int) -> None:
+        wanted = _wanted_blocks(where, start, stop, margin)
+        if not wanted.any():
+            return
+        stop = min(stop, len(image))
+        _, seen, weights = _band(len(image), start, stop - start, along_z)
+        high = _joint(
+            seen_by for (_, seen_by, _), some in zip(rows, wanted, strict=True) if some.any()
+        )
+        wide = _joint(
+            seen_by for (_, seen_by, _), some in zip(columns, wanted.T, strict=True) if some.any()
+        )
+        part = np.asarray(image[seen, high, wide], np.float32)
+        first: FloatArray = weights @ part.reshape(len(part), -1)
+        first = first.reshape(-1, *part.shape[1:])
+        for (out, seen, weights), some in zip(rows, wanted, strict=True):
+            if some.any():
+                above = slice(seen.start - high.start, seen.stop - high.start)
+                _blur_columns(
+                    np.matmul(weights, first[:, above]),
+                    wide.start,
+                    columns,
+                    some,
+                    result[start:stop, out],
+                )
+
+    over_slabs(work, len(image), slab_of(image.shape, 2 * _BLUR_VOXELS))
+    return result
+
+
+def _blur_columns(
+    part: FloatArray, first: int, columns: list[_Band], wanted: BoolArray, result: FloatArray
+) -> None:
+    """Blur the wanted blocks along rows of a part that begins at some column, into a result."""
+    flat = part.reshape(-1, part.shape[2])
+    for (out, seen, weights), some in zip(columns, wanted, strict=True):
+        if some:
+            blurred = flat[:, seen.start - first : seen.stop - first] @ weights.T
+            result[:, :, out] = blurred.reshape(*part.shape[:2], -1)
+
+
+def _wanted_blocks(where: BoolArray, start: int, stop: int, margin: list[int]) -> BoolArray:
+    """Blocks of rows and columns of a slab with a wanted voxel in them or so near."""
+    section = where[max(start - margin[0], 0) : stop + margin[0]].any(axis=0)
+    for axis, far in enumerate(margin[1:]):
+        n = section.shape[axis]
+        firsts = np.arange(0, n, _BLOCK)
+        bounds = np.column_stack(
+            [np.maximum(firsts - far, 0), np.minimum(firsts + _BLOCK + far, n)]
+        )
+        section = np.stack(
+            [section.take(range(low, high), axis=axis).any(axis=axis) for low, high in bounds],
+            axis=axis,
+        )
+    return section
+
+
+def _joint(parts: Iterable[slice]) -> slice:
+    """The smallest slice that holds some slices."""
+    ends = [(part.start, part.stop) for part in parts]
+    return slice(min(low for low, _ in ends), max(high for _, high in ends))
+
+
+def _band(n: int, start: int, block: int, sigma: float) -> _Band:
     """Voxels of a block of a row of n, those that they are blurred from, and with what weights."""
     reach = int(_TRUNCATE_SIGMAS * sigma + 0.5)
     steps, weights = np.arange(-reach, reach + 1), _gaussian(reach, sigma)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.kernels.filters import smooth
-from miliary.kernels.slabs import n_threads
+from miliary.kernels.slabs import on_threads
 
 #: Voxels worked on at a time: a few megabytes of temporaries, which stay in the cache.
 _CHUNK = 65536
@@ -86,9 +84,7 @@ def eigenvalues_at(
         entries = hessian_entries(flat, flat_index[part], smoothed.shape, weights)
         result[:, part] = symmetric_eigenvalues(entries)
 
-    with ThreadPoolExecutor(n_threads()) as pool:
-        # list() so that an exception of a chunk is raised here.
-        list(pool.map(work, range(0, len(flat_index), _CHUNK)))
+    on_threads(work, range(0, len(flat_index), _CHUNK))
     result *= np.float32(scale)
     return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from miliary.arrays import BoolArray, FloatArray, IntArray
 
@@ -92,7 +92,9 @@ def rank_scores(values: FloatArray) -> FloatArray:
     known: BoolArray = np.isfinite(values)
     n = int(known.sum())
     if n:
-        scores[known] = (stats.rankdata(values[known]) - (n + 1) / 2.0) / n
+        _, which, ties = np.unique(values[known], return_inverse=True, return_counts=True)
+        ranks = np.cumsum(ties) - (ties - 1) / 2.0
+        scores[known] = (ranks[which] - (n + 1) / 2.0) / n
     return scores
 
 

@@ -219,7 +219,10 @@ def border_distance(mask: BoolArray, voxel_mm: FloatArray, *, hole_mm: float) ->
     closed = close_gaps(mask, hole_mm, np.asarray(voxel_mm, float)) if hole_mm > 0 else mask
     # Each line is one thread's, so none changes them.
     depth: FloatArray = edt.edt(
-        closed, anisotropy=anisotropy, black_border=True, parallel=n_threads()
+        np.ascontiguousarray(closed, bool).view(np.uint8),
+        anisotropy=anisotropy,
+        black_border=True,
+        parallel=n_threads(),
     )
     depth -= np.float32(min(anisotropy) / 2)
     return np.maximum(depth, 0, out=depth)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import product
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise, product
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+_Other = TypeVar("_Other")
 
 
 def n_threads() -> int:
@@ -96,14 +99,15 @@ def filter_in_slabs(
         low, high = max(start - halo, 0), min(stop + halo, n_slices)
         result[start:stop] = function(image[low:high])[start - low : stop - low]
 
-    with ThreadPoolExecutor(workers) as pool:
-        # list() so that an exception of a slab is raised here.
-        list(pool.map(work, bounds[:-1], bounds[1:]))
+    on_threads(lambda ends: work(*ends), pairwise(bounds))
     return result
 
 
 def on_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
     """Apply a function to several items on threads; NumPy and SciPy leave the interpreter lock.
+
+    Whoever calls works too, and helpers come from one pool: a call within a call adds no thread,
+    but gets those that others have left. Neither an idle core nor more threads than cores.
 
     Parameters
     ----------
@@ -117,8 +121,59 @@ def on_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> 
     list
         Results, in the order of the items.
     """
-    with ThreadPoolExecutor(n_threads()) as pool:
-        return list(pool.map(function, items))
+    work = list(items)
+    n_helpers = min(n_threads(), len(work)) - 1
+    if n_helpers < 1:
+        return [function(item) for item in work]
+    results: list[_Result | None] = [None] * len(work)
+    # Who asks first gets the next; the interpreter gives each number once.
+    turns = iter(range(len(work)))
+
+    def help_out() -> None:
+        try:
+            for turn in turns:
+                results[turn] = function(work[turn])
+        except BaseException:
+            # Nobody need begin another item.
+            deque(turns, maxlen=0)
+            raise
+
+    helpers = [_pool(n_threads() - 1).submit(help_out) for _ in range(n_helpers)]
+    try:
+        help_out()
+    finally:
+        # What no helper has begun by now is done.
+        begun = [helper for helper in helpers if not helper.cancel()]
+        wait(begun)
+    for helper in begun:
+        helper.result()
+    return cast("list[_Result]", results)
+
+
+def side_by_side(
+    first: Callable[[], _Result], second: Callable[[], _Other]
+) -> tuple[_Result, _Other]:
+    """Make two calls at once; one after the other where there is one core.
+
+    Parameters
+    ----------
+    first, second : callable
+        Without arguments; they must not depend on each other.
+
+    Returns
+    -------
+    first, second
+        Their results.
+    """
+    calls: list[Callable[[], Any]] = [first, second]
+    one, other = on_threads(lambda call: call(), calls)
+    return one, other
+
+
+@functools.lru_cache(maxsize=4)
+def _pool(n: int) -> ThreadPoolExecutor:
+    """Helpers, made once: 200 pools a scan would be 400 threads made and joined."""
+    return ThreadPoolExecutor(n, thread_name_prefix="miliary")
 
 
 def tiles_of(mask: BoolArray, tile_shape: tuple[int, int, int]) -> list[Box]:

@@ -12,8 +12,6 @@ from miliary.analysis import Analysis
 from miliary.report.panels import AMBER
 from miliary.report.slabs import frame_lungs, fullest_level, make_slab
 
-#: Name of the file in the folder of a case.
-THUMBNAIL = "thumbnail.webp"
 _WIDTH_PX = 112
 _QUALITY = 55
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -18,7 +17,7 @@ from miliary.kernels.covariates import (
     monte_carlo_p,
     share_ratio,
 )
-from miliary.kernels.slabs import n_threads
+from miliary.kernels.slabs import on_threads
 from miliary.spatial.clustering import Clusters, Placed
 from miliary.spatial.covariates import (
     Covariate,
@@ -101,8 +100,8 @@ def judge_involvement(
         made = bin_points(binned, placed, window, settings, clusters=clusters, rng=source)
         return _involve(made, window, settings, distance=name in distances_mm)
 
-    with ThreadPoolExecutor(n_threads()) as pool:
-        found = dict(zip(images, pool.map(hold, images, sources[1:]), strict=True))
+    held = on_threads(lambda pair: hold(*pair), list(zip(images, sources[1:], strict=True)))
+    found = dict(zip(images, held, strict=True))
     if window.lungs:
         tests, preferences = compare_sides(
             placed, window, settings, clusters=clusters, rng=sources[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from typing import cast
@@ -15,7 +14,7 @@ from miliary.arrays import BoolArray, FloatArray, IntArray
 from miliary.config.spatial import SpatialSettings
 from miliary.kernels.pairs import nearest_distances, pair_histogram
 from miliary.kernels.points import censored_counts
-from miliary.kernels.slabs import n_threads
+from miliary.kernels.slabs import on_threads
 from miliary.spatial.window import Window
 
 #: How often points that lie too near to others are drawn anew before they are left as they are:
@@ -203,10 +202,9 @@ def count_patterns(
     empties = [empty.count(points_mm, strata)]
     n_batches = -(-settings.simulations // max(1, _BATCH_POINTS // max(len(points_mm), 1)))
     batches = np.array_split(np.arange(settings.simulations), n_batches)
-    with ThreadPoolExecutor(n_threads()) as pool:
-        for more, spaces in pool.map(simulate, batches):
-            rows.append(more)
-            empties += spaces
+    for more, spaces in on_threads(simulate, batches):
+        rows.append(more)
+        empties += spaces
     return _joined(n, rows, empties)
 
 
