@@ -176,6 +176,11 @@ def _pool(n: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n, thread_name_prefix="miliary")
 
 
+# A forked child has the pool but none of its threads: it makes its own.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
 def tiles_of(mask: BoolArray, tile_shape: tuple[int, int, int]) -> list[Box]:
     """Cover a mask with boxes of at most some shape, each no larger than what it holds.
 
