@@ -292,8 +292,8 @@ _STEPS = {
         "model.py",
         "config/detect.py",
         "weights/detector*",
-        *(f"kernels/{name}.py" for name in ("blobs", "filters", "hessian", "interpolation")),
-        *(f"kernels/{name}.py" for name in ("maxima", "rays", "slabs")),
+        *(f"kernels/{name}.py" for name in ("apparent", "blobs", "blocks", "filters", "hessian")),
+        *(f"kernels/{name}.py" for name in ("interpolation", "maxima", "rays", "slabs")),
     ),
     "calibrate": ("analyze.py", "measure.py", "config/*.py", "calibrate/*.py", "kernels/*.py"),
 }

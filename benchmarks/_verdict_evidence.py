@@ -15,8 +15,9 @@ from _verdict_cases import Case, make, vessels_beside
 
 from miliary import pattern as patterns
 from miliary.analysis import Analysis
-from miliary.analyze import analyze, describe_in
+from miliary.analyze import analyze
 from miliary.calibrate import correct_sizes, label_regions, sensitivity_map
+from miliary.conclude import describe_in
 from miliary.config import Config, load_config
 from miliary.detect import detect
 from miliary.findings import Calibration, Distribution

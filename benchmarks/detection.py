@@ -7,6 +7,7 @@
     benchmarks/detection.py acquisition     noise and point spread against a phantom's truth
     benchmarks/detection.py calibration     said sensitivity and false positives against the true
     benchmarks/detection.py dense           nodules at 1 per ml
+    benchmarks/detection.py larger          found and sized at 4 to 10 mm
     benchmarks/detection.py times           seconds and memory; beside skimage's blob_log
 
 Real scans come from ../shared (not part of the repository); nodules are put into them by
@@ -26,6 +27,7 @@ from functools import partial
 import numpy as np
 from _detection_acquisition import acquisition
 from _detection_known import calibration, sizes
+from _detection_larger import larger
 from _detection_runs import OWN_MM, Found, found_in
 from _detection_scenes import PHANTOM_SEEDS, REAL, REAL_SEEDS, litre_phantom, real
 from _detection_tables import REACH_MM, rate, share
@@ -233,6 +235,7 @@ PARTS = {
     "acquisition": acquisition,
     "calibration": calibration,
     "dense": dense,
+    "larger": larger,
     "times": times,
 }
 

@@ -8,9 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import oracles_detect as oracles
 from miliary.config.detect import DetectSettings
-from miliary.detect import detect, find_candidates
+from miliary.detect import _wide_ones, detect, find_candidates, find_larger
 from miliary.kernels.filters import smooth
-from miliary.model import Detector, FeatureSpec
+from miliary.model import Detector, FeatureSpec, load_detector
+from miliary.nodules import Candidates
 
 SPACING = np.array([1.0, 0.7, 0.75])
 PSF = (0.5, 0.45, 0.45)
@@ -171,6 +172,70 @@ def test_nothing_to_find_is_a_table_of_length_0(inside):
     assert len(found) == 0
     assert found.index_zyx.shape == (0, 3)
     assert len(detect(flat, mask, oracles.SPACING, DetectSettings())) == 0
+
+
+def large_ball(rng, diameter_mm, *, small_mm=()):
+    """A ball of 4 mm and more in the middle of noise, and small ones off it; image, inside."""
+    shape = (48, 66, 62)
+    centres = [[24.0, 23.0, 23.0], *([24.0, 23.0, 23.0 + off] for off in small_mm)]
+    diameters = [diameter_mm, *[2.0] * len(small_mm)]
+    image = oracles.draw_balls(shape, SPACING, centres, diameters, PSF, rng=rng, noise_hu=30.0)
+    inside = np.zeros(shape, bool)
+    inside[3:-3, 3:-3, 3:-3] = True
+    return image, inside
+
+
+@pytest.mark.parametrize("diameter_mm", [4.0, 5.0, 6.0, 8.0, 10.0])
+def test_a_larger_nodule_is_found_once(rng, diameter_mm):
+    image, inside = large_ball(rng, diameter_mm)
+    found = detect(image, inside, SPACING, DetectSettings())
+    assert len(found) == 1
+    assert_allclose(found.index_zyx[0] * SPACING, [24, 23, 23], atol=0.4)
+    assert found.score[0] >= DetectSettings().threshold
+
+
+def test_small_ones_beside_a_larger_stay_and_those_inside_go(rng):
+    image, inside = large_ball(rng, 8.0, small_mm=(-8.0, 8.0))
+    image[23:26, 33, 30] += 300
+    settings = DetectSettings(keep_all=True)
+    found = detect(image, inside, SPACING, settings)
+    larger, width = find_larger(image, inside, SPACING, settings, load_detector())
+    assert len(larger) == 1
+    assert_allclose(width, 8.0, atol=0.5)
+    places = found.index_zyx * SPACING
+    assert_array_equal(places[-1], larger.index_zyx[0] * SPACING)
+    off = np.linalg.norm(places[:-1] - places[-1], axis=1)
+    assert (off > width[0] / 2).all()
+    for x_mm in (15.0, 31.0):
+        assert np.linalg.norm(places - [24, 23, x_mm], axis=1).min() < 0.5
+    only = np.ones(image.shape, bool)
+    first_pass = detect(image, inside, SPACING, settings, near=only)
+    distance = np.linalg.norm(first_pass.index_zyx * SPACING - places[-1], axis=1)
+    assert (distance < width[0] / 2).any()
+    assert_array_equal(first_pass.index_zyx[distance > width[0] / 2], found.index_zyx[:-1])
+
+
+def test_larger_ones_need_their_threshold_and_their_width(rng):
+    image, inside = large_ball(rng, 8.0)
+    detector = load_detector()
+    for wish in ({"larger_threshold": 1.0}, {"larger_from_mm": 9.0}, {"larger_to_mm": 7.0}):
+        settings = DetectSettings(**wish)
+        larger, width = find_larger(image, inside, SPACING, settings, detector)
+        assert len(larger) == len(width) == 0
+    larger, _ = find_larger(image, inside, SPACING, DetectSettings(threshold=1.0), detector)
+    assert len(larger) == 0
+
+
+def test_of_larger_ones_in_each_other_the_likeliest_is_kept():
+    image = np.full((40, 40, 40), -850, np.float32)
+    z, y, x = np.indices(image.shape)
+    for middle, radius in ((12, 4), (28, 4)):
+        image[(z - 20) ** 2 + (y - 20) ** 2 + (x - middle) ** 2 < radius**2] = 30
+    index = np.array([[20.0, 20, 12], [20, 20, 13], [20, 20, 28]])
+    given = Candidates(index, np.full(3, 2.0), np.full(3, 50.0), np.array([0.7, 0.9, 0.8]))
+    found, width = _wide_ones(image, given, np.ones(3), DetectSettings(), 60.0)
+    assert_array_equal(found.score, [0.9, 0.8])
+    assert_allclose(width, 7.5, atol=0.6)
 
 
 def test_the_image_and_the_mask_stay_as_they_are(rng):

@@ -67,6 +67,17 @@ def test_candidates_are_taken_row_by_row():
     assert_array_equal(best.sigma_mm, [0.8, 1.2])
 
 
+def test_candidates_of_two_searches_are_joined_in_order():
+    first = Candidates(np.ones((2, 3)), np.array([0.6, 0.8]), np.array([50.0, 60]), np.ones(2))
+    second = Candidates(np.zeros((1, 3)), np.array([2.6]), np.array([70.0]), np.array([0.7]))
+    both = first.join(second)
+    assert len(both) == 3
+    assert_array_equal(both.index_zyx, [[1, 1, 1], [1, 1, 1], [0, 0, 0]])
+    assert_array_equal(both.sigma_mm, [0.6, 0.8, 2.6])
+    assert_array_equal(both.response_hu, [50, 60, 70])
+    assert_array_equal(both.score, [1, 1, 0.7])
+
+
 def test_nothing_found_is_a_table_with_the_same_columns():
     empty, columns = Nodules.empty(), Nodules.empty().columns()
     assert len(empty) == 0

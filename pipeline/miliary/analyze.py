@@ -9,7 +9,7 @@ import numpy as np
 
 from miliary import pattern as patterns
 from miliary.analysis import Analysis
-from miliary.anatomy import SIDES, Anatomy
+from miliary.anatomy import Anatomy
 from miliary.arrays import AnyArray, FloatArray, IntArray, LabelArray
 from miliary.calibrate import (
     Trials,
@@ -22,28 +22,26 @@ from miliary.calibrate import (
     match_found,
     place_balls,
     sensitivity_at,
-    sensitivity_map,
     stratum_volumes,
 )
 from miliary.clock import Clock, Progress
+from miliary.conclude import Conclusions, conclude
 from miliary.config import Config
 from miliary.config.fissures import FissureSettings
 from miliary.config.lungs import LungSettings
 from miliary.config.vessels import VesselSettings
 from miliary.detect import detect
-from miliary.findings import Calibration, Distribution, ImageQuality
+from miliary.findings import Calibration, ImageQuality
 from miliary.fissures import find_fissures
 from miliary.fissures.septa import with_septa
 from miliary.lungs import LungMasks, build_anatomy, segment_lungs
 from miliary.measure import fit_diameters, measure
 from miliary.nodules import Nodules
 from miliary.quality import estimate_quality
-from miliary.sizes import describe_sizes
-from miliary.spatial import Window, describe_distribution
 from miliary.vessels import find_vessels
 from miliary.volume import Volume
 
-__all__ = ["Analysis", "analyze", "calibrate", "describe_in", "segment"]
+__all__ = ["Analysis", "analyze", "calibrate", "segment"]
 
 #: Steps and the share of the time they take on a usual scan, for progress only.
 _STEPS = {
@@ -118,19 +116,13 @@ def analyze(
     nodules = correct_sizes(measured, calibration, config.measure.micronodule_mm)
     clock("describe")
     accepted = nodules.take(nodules.score >= config.detect.threshold)
-    counts = patterns.count_by_lung(accepted, anatomy, config.pattern, calibration)
-    sides = patterns.involved_lungs(counts)
-    involved = accepted.take(np.isin(accepted.lung, sides))
-    size = describe_sizes(involved.diameter_mm, involved.diameter_se_mm, config.sizes, rng=size_rng)
-    spatial = describe_in(anatomy, involved, sides, calibration, regions, config, spatial_rng)
     sight = patterns.Sight(
         volume.slice_mm,
         float(anatomy.geometry.spacing_mm[1:].max()),
         sensitivity_at(calibration, "all", config.measure.micronodule_mm),
     )
-    pattern = patterns.name_pattern(counts, sight, involved, spatial, config.pattern)
-    verdict = patterns.judge(
-        sight, counts, size, spatial, pattern, config.pattern, uniform_cv=config.sizes.uniform_cv
+    concluded = conclude(
+        accepted, anatomy, sight, calibration, regions, config, rngs=(size_rng, spatial_rng)
     )
     return Analysis(
         volume=volume,
@@ -140,12 +132,12 @@ def analyze(
         anatomy=anatomy,
         nodules=nodules,
         calibration=calibration,
-        size=size,
-        described=sides,
-        spatial=spatial,
-        pattern=pattern,
-        miliary=verdict,
-        notes=_notes(volume, anatomy, quality, spatial, sides),
+        size=concluded.size,
+        described=concluded.described,
+        spatial=concluded.spatial,
+        pattern=concluded.pattern,
+        miliary=concluded.miliary,
+        notes=_notes(volume, anatomy, quality, concluded),
         seconds=clock.stop(),
     )
 
@@ -313,75 +305,17 @@ def _try_balls(
     return Trials(diameters, region, zone, score, found, measured, se)
 
 
-def describe_in(
-    anatomy: Anatomy,
-    nodules: Nodules,
-    sides: tuple[str, ...],
-    calibration: Calibration,
-    regions: LabelArray,
-    config: Config,
-    rng: np.random.Generator,
-) -> Distribution:
-    """Describe how nodules lie in some lungs of a patient.
-
-    Parameters
-    ----------
-    anatomy : Anatomy
-        Lungs and distances.
-    nodules : Nodules
-        Nodules of these lungs.
-    sides : tuple of str
-        Which lungs: `right`, `left`.
-    calibration : Calibration
-        How well they are found where.
-    regions : (z, y, x) uint8
-        Regions of the calibration.
-    config : Config
-        Every setting.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    Distribution
-        Against randomness in these lungs.
-    """
-    labels = anatomy.evaluable_labels
-    kept = np.isin(labels, [SIDES[side] for side in sides])
-    median_mm = float(np.median(nodules.diameter_mm)) if len(nodules) else 2.0
-    sensitivity = sensitivity_map(regions, anatomy.zone_labels, calibration, median_mm)
-    window = Window(np.where(kept, labels, np.uint8(0)), anatomy.geometry.spacing_mm, sensitivity)
-    distances = {"pleura": anatomy.pleura_mm, "vessel": anatomy.vessel_mm}
-    if anatomy.fissure_mm is not None:
-        distances["fissure"] = anatomy.fissure_mm
-    return describe_distribution(
-        anatomy.geometry.to_grid_mm(nodules.points_mm),
-        window,
-        distances_mm=distances,
-        zone_labels=anatomy.zone_labels,
-        lobe_labels=anatomy.lobe_labels,
-        sizes_mm=nodules.diameter_mm,
-        min_separation_mm=config.detect.min_separation_mm,
-        settings=config.spatial,
-        rng=rng,
-    )
-
-
 def _notes(
-    volume: Volume,
-    anatomy: Anatomy,
-    quality: ImageQuality,
-    spatial: Distribution,
-    sides: tuple[str, ...],
+    volume: Volume, anatomy: Anatomy, quality: ImageQuality, concluded: Conclusions
 ) -> tuple[str, ...]:
     notes = [*volume.notes, *anatomy.notes]
     judged = [lung.side for lung in anatomy.lungs if lung.evaluable_ml > 0]
-    if len(sides) < len(judged):
+    if len(concluded.described) < len(judged):
         notes.append(
-            f"Sizes and distribution, zones too, are those of the {sides[0]} lung alone: the other "
-            "does not hold numerous nodules."
+            f"Sizes and distribution, zones too, are those of the {concluded.described[0]} lung "
+            "alone: the other does not hold numerous nodules."
         )
     notes += [note for lung in anatomy.lungs for note in lung.notes]
     if not quality.psf_estimated:
         notes.append("The point spread could not be measured in this scan; a usual one was taken.")
-    return (*notes, *spatial.notes)
+    return (*notes, *concluded.spatial.notes)

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray
 from miliary.config.detect import DetectSettings
+from miliary.kernels.apparent import apparent_diameters
 from miliary.kernels.blobs import Blobs, find_blobs
-from miliary.kernels.filters import smooth_at
+from miliary.kernels.blocks import block_means
+from miliary.kernels.filters import smooth, smooth_at
 from miliary.kernels.maxima import suppress_neighbours
 from miliary.kernels.rays import ray_features
 from miliary.model import Detector, FeatureSpec, load_detector
 from miliary.nodules import Candidates
+
+#: Point spread (sigma) and voxel side in mm of the scans that a nodule of 2 mm is seen in.
+_USUAL_SIGMA_MM, _USUAL_VOXEL_MM = 0.5, 0.8
 
 
 def detect(
@@ -27,6 +33,8 @@ def detect(
 ) -> Candidates:
     """Find nodules: dense work once a scale, then one gather for all candidates.
 
+    A second pass over a coarser grid finds larger ones; what the first found inside of them goes.
+
     Parameters
     ----------
     hu : (z, y, x) int16 or float32
@@ -36,17 +44,17 @@ def detect(
     spacing_mm : (3,) float
         Voxel size along z, y and x.
     settings : DetectSettings
-        Operating point and separation.
+        Operating points and separation.
     near : (z, y, x) bool or None
-        Where given, only candidates in it are looked at.
-    detector : Perceptron or None
+        Where given, only candidates in it are looked at, and no larger ones.
+    detector : Detector or None
         Trained weights; those of the package unless given.
 
     Returns
     -------
     Candidates
-        Those that the operating point accepts, all of them with `keep_all`, no two nearer than
-        the separation.
+        Those that the operating point accepts, all of the first pass with `keep_all`, no two
+        nearer than the separation.
     """
     detector = detector or load_detector()
     blobs, features = find_candidates(
@@ -55,7 +63,96 @@ def detect(
     score = detector.probability(features)
     candidates = Candidates(blobs.index_zyx, blobs.sigma_mm, blobs.curvatures_hu[:, 0], score)
     apart = suppress_neighbours(blobs.index_zyx * spacing_mm, score, settings.min_separation_mm)
-    return candidates.take(apart & (settings.keep_all | (score >= settings.threshold)))
+    candidates = candidates.take(apart & (settings.keep_all | (score >= settings.threshold)))
+    if near is not None:
+        return candidates
+    larger, diameter_mm = find_larger(hu, inside_lung, spacing_mm, settings, detector)
+    return _with_larger(candidates, larger, diameter_mm, spacing_mm)
+
+
+def find_larger(
+    hu: AnyArray,
+    inside_lung: BoolArray,
+    spacing_mm: FloatArray,
+    settings: DetectSettings,
+    detector: Detector,
+) -> tuple[Candidates, FloatArray]:
+    """Find nodules too large for the first pass: the same detector, told that the scan is smaller.
+
+    On a grid so many times coarser, and blurred as much, a nodule of 6 mm looks like one of 2.7.
+
+    Parameters
+    ----------
+    hu : (z, y, x) int16 or float32
+        Hounsfield units.
+    inside_lung : (z, y, x) bool
+        Where nodules are looked for.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+    settings : DetectSettings
+        How many times coarser, and what is accepted.
+    detector : Detector
+        Trained weights.
+
+    Returns
+    -------
+    candidates : Candidates
+        Accepted ones on the grid of the scan, none with its centre in a likelier one.
+    diameter_mm : (N,) float
+        How wide they look.
+    """
+    spec, times = FeatureSpec(), settings.larger_times
+    spacing = np.asarray(spacing_mm, float)
+    block = np.maximum(np.rint(times * _USUAL_VOXEL_MM / spacing), 1).astype(int)
+    coarse_mm = block * spacing
+    # What the blocks and a usual scan have blurred already is not blurred again.
+    blurred = _USUAL_SIGMA_MM**2 + float(np.mean((coarse_mm**2 - spacing**2) / 12))
+    sigma_mm = np.sqrt(max((times * _USUAL_SIGMA_MM) ** 2 - blurred, 0.0))
+    image = smooth(block_means(hu, block, cap=spec.cap_hu), sigma_mm, coarse_mm)
+    inside = block_means(inside_lung, block) > 0.5
+    blobs, features = find_candidates(
+        image, inside, coarse_mm / times, spec, promising=detector.promising
+    )
+    found = Candidates(
+        index_zyx=blobs.index_zyx * block + (block - 1) / 2,
+        sigma_mm=blobs.sigma_mm * times,
+        response_hu=blobs.curvatures_hu[:, 0],
+        score=detector.probability(features),
+    )
+    found = found.take(found.score >= max(settings.larger_threshold, settings.threshold))
+    return _wide_ones(hu, found, spacing, settings, spec.cap_hu)
+
+
+def _wide_ones(
+    hu: AnyArray,
+    found: Candidates,
+    spacing: FloatArray,
+    settings: DetectSettings,
+    cap_hu: float,
+) -> tuple[Candidates, FloatArray]:
+    """Those that are wide enough in the scan itself, once each, and how wide they look."""
+    width = apparent_diameters(hu, found.index_zyx, spacing, settings.larger_to_mm, cap=cap_hu)
+    fits = (width >= settings.larger_from_mm) & (width <= settings.larger_to_mm)
+    found, width = found.take(fits), width[fits]
+    points = found.index_zyx * spacing
+    kept: list[int] = []
+    for k in np.argsort(-found.score, kind="stable"):
+        apart = np.linalg.norm(points[kept] - points[k], axis=1)
+        if (apart > np.maximum(width[kept], width[k]) / 2).all():
+            kept.append(int(k))
+    return found.take(np.array(kept, int)), width[kept]
+
+
+def _with_larger(
+    candidates: Candidates, larger: Candidates, diameter_mm: FloatArray, spacing_mm: FloatArray
+) -> Candidates:
+    """Candidates of both passes, without those of the first that lie inside a larger one."""
+    swallowed = np.zeros(len(candidates), bool)
+    if len(larger) and len(candidates):
+        places = KDTree(candidates.index_zyx * spacing_mm)
+        for rows in places.query_ball_point(larger.index_zyx * spacing_mm, diameter_mm / 2):
+            swallowed[rows] = True
+    return candidates.take(~swallowed).join(larger)
 
 
 def find_candidates(

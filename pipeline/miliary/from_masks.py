@@ -8,16 +8,15 @@ import numpy as np
 
 from miliary import pattern as patterns
 from miliary.analysis import Analysis
-from miliary.analyze import describe_in
 from miliary.anatomy import LOBES, SIDES, ZONES, Anatomy, Lung
 from miliary.arrays import AnyArray, BoolArray, FloatArray, LabelArray
+from miliary.conclude import conclude
 from miliary.config import Config
-from miliary.findings import Calibration, ImageQuality, SizeSummary
+from miliary.findings import Calibration, ImageQuality
 from miliary.geometry import Geometry
 from miliary.kernels.distances import depth_inside, distance_to
 from miliary.lungs.zones import depth_zones, thirds_of_height
 from miliary.nodules import Nodules
-from miliary.sizes import describe_sizes
 from miliary.volume import Volume
 
 _NOTE = (
@@ -87,17 +86,15 @@ def describe_masks(
     errors = np.zeros(n) if diameter_se_mm is None else np.asarray(diameter_se_mm, float)
     nodules = _nodules(anatomy, np.asarray(points_mm, float), diameters, errors, config)
     calibration = Calibration((), (), (), 0)
-    counts = patterns.count_by_lung(nodules, anatomy, config.pattern)
-    sides = patterns.involved_lungs(counts)
-    involved = nodules.take(np.isin(nodules.lung, sides))
-    size = _size(involved, config, size_rng)
-    regions = np.zeros(geometry.shape, np.uint8)
-    spatial = describe_in(anatomy, involved, sides, calibration, regions, config, spatial_rng)
     spacing = geometry.spacing_mm
-    sight = patterns.Sight(float(spacing[0]), float(spacing[1:].max()), None)
-    named = patterns.name_pattern(counts, sight, involved, spatial, config.pattern)
-    verdict = patterns.judge(
-        sight, counts, size, spatial, named, config.pattern, uniform_cv=config.sizes.uniform_cv
+    concluded = conclude(
+        nodules,
+        anatomy,
+        patterns.Sight(float(spacing[0]), float(spacing[1:].max()), None),
+        calibration,
+        np.zeros(geometry.shape, np.uint8),
+        config,
+        rngs=(size_rng, spatial_rng),
     )
     unknown = float("nan")
     return Analysis(
@@ -109,12 +106,12 @@ def describe_masks(
         anatomy=anatomy,
         nodules=nodules,
         calibration=calibration,
-        size=size,
-        described=sides,
-        spatial=spatial,
-        pattern=named,
-        miliary=verdict,
-        notes=(_NOTE, *spatial.notes),
+        size=concluded.size,
+        described=concluded.described,
+        spatial=concluded.spatial,
+        pattern=concluded.pattern,
+        miliary=concluded.miliary,
+        notes=(_NOTE, *concluded.spatial.notes),
         seconds=(("describe", time.perf_counter() - started),),
     )
 
@@ -200,14 +197,4 @@ def _nodules(
         fissure_mm=distance(anatomy.fissure_mm),
         vessel_mm=distance(anatomy.vessel_mm),
         micronodule=diameter_mm <= config.measure.micronodule_mm,
-    )
-
-
-def _size(nodules: Nodules, config: Config, rng: np.random.Generator) -> SizeSummary:
-    known = np.isfinite(nodules.diameter_mm)
-    if len(nodules) and not known.any():
-        unknown = (None, None, None, None, None, None, None)
-        return SizeSummary(0, *unknown, "No diameters were given.")
-    return describe_sizes(
-        nodules.diameter_mm[known], nodules.diameter_se_mm[known], config.sizes, rng=rng
     )

@@ -71,6 +71,23 @@ class Candidates:
         """
         return Candidates(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
 
+    def join(self, others: Candidates) -> Candidates:
+        """Put other rows behind these.
+
+        Parameters
+        ----------
+        others : Candidates
+            Candidates of the same scan.
+
+        Returns
+        -------
+        Candidates
+            These rows, then the others.
+        """
+        columns = [f.name for f in fields(self)]
+        pairs = {name: (getattr(self, name), getattr(others, name)) for name in columns}
+        return Candidates(**{name: np.concatenate(pair) for name, pair in pairs.items()})
+
 
 @dataclass(frozen=True, eq=False)
 class Nodules:

@@ -98,11 +98,14 @@ def untimed(out):
 
 #: Runs a cohort with an analysis that never ends, in one or two workers.
 _ENDLESS = """
+import signal
 import sys
 import oracles_cli
 from miliary.cli import cohort
 from miliary.cli.main import main
 if __name__ == "__main__":
+    # A shell has what it starts in the background ignore Ctrl-C, and so would this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     cohort.run_apart = oracles_cli.run_apart_and_hang
     sys.exit(main(["run", sys.argv[1], "--out", sys.argv[2], "--jobs", sys.argv[3]]))
 """

@@ -122,6 +122,21 @@ def _lung(anatomy: Anatomy, side: str) -> dict[str, Any] | None:
     lung = anatomy.lung(side)
     if lung is None:
         return None
+    return {
+        "volume_ml": lung.volume_ml,
+        "evaluable_ml": lung.evaluable_ml,
+        "evaluable_share": lung.evaluable_share,
+        "hemithorax_ml": lung.hemithorax_ml,
+        "rind_mm": lung.rind_mm,
+        "rind": _rind(anatomy, side),
+        "septa_cm2_per_ml": lung.septa_cm2_per_ml,
+        "excluded": [asdict(part) for part in lung.excluded],
+        **_parts(anatomy, side),
+    }
+
+
+def _parts(anatomy: Anatomy, side: str) -> dict[str, Any]:
+    """Volumes of the zones, lobes and depths of a lung."""
     whole, seen = (
         np.flatnonzero(labels == SIDES[side])
         for labels in (anatomy.lung_labels, anatomy.evaluable_labels)
@@ -134,14 +149,6 @@ def _lung(anatomy: Anatomy, side: str) -> dict[str, Any] | None:
         return float(counts[label]) * anatomy.geometry.voxel_ml
 
     return {
-        "volume_ml": lung.volume_ml,
-        "evaluable_ml": lung.evaluable_ml,
-        "evaluable_share": lung.evaluable_share,
-        "hemithorax_ml": lung.hemithorax_ml,
-        "rind_mm": lung.rind_mm,
-        "rind": _rind(anatomy, side),
-        "septa_cm2_per_ml": lung.septa_cm2_per_ml,
-        "excluded": [asdict(part) for part in lung.excluded],
         "zones": [
             {"zone": zone, "evaluable_ml": ml(anatomy.zone_labels, label, seen)}
             for zone, label in ZONES.items()

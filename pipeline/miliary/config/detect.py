@@ -24,8 +24,42 @@ class DetectSettings:
         source="below the 2.5 mm at which neighbours must stay two, above half a nodule of 3 mm",
     )
 
+    larger_times: float = setting(
+        2.2,
+        "larger nodules are looked for on a grid this many times coarser",
+        source="nodules of 4 to 10 mm then look as wide as those of 1.8 to 4.5 mm, which the "
+        "detector was trained on",
+    )
+    larger_threshold: float = setting(
+        0.6,
+        "operating point of the search for larger nodules, no less than `threshold`",
+        source="two scans of near healthy lungs, 7 l: three are accepted; of balls of 5 to 10 mm "
+        "put into one of them nearly all score above it (development seeds)",
+    )
+    larger_from_mm: float = setting(
+        3.8,
+        "narrower ones are left to the search for small nodules",
+        unit="mm",
+        source="a ball of 4 mm looks 3.6 to 3.8 mm wide, and the other search finds it; pairs of "
+        "touching micronodules look narrower",
+    )
+    larger_to_mm: float = setting(
+        15.0, "wider ones are no nodules", unit="mm", source="the largest ball that is fitted"
+    )
+
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold must be a probability, 0 to 1, got {self.threshold}")
+        if not 0 <= self.larger_threshold <= 1:
+            raise ValueError(
+                f"larger_threshold must be a probability, 0 to 1, got {self.larger_threshold}"
+            )
+        if not self.larger_times > 1:
+            raise ValueError(f"larger_times must be above 1, got {self.larger_times}")
+        if not 0 < self.larger_from_mm < self.larger_to_mm:
+            raise ValueError(
+                "larger_from_mm must be above 0 and below larger_to_mm, "
+                f"got {self.larger_from_mm} and {self.larger_to_mm}"
+            )
         if not self.min_separation_mm >= 0:
             raise ValueError(f"min_separation_mm must be 0 or more, got {self.min_separation_mm}")
