@@ -111,7 +111,8 @@ def _sizes() -> Iterator[Asked]:
     yield Asked(name, title, f"bias {size}, mm", "at most 0.10", small, bias, -0.1, 0.1)
     yield Asked(name, title, f"SD {size}, mm", "at most 0.15", small, spread, high=0.15)
     yield Asked(
-        name, title, f"share of errors inside one standard error, {size}", "0.68, 5 points either way",
+        name, title, f"share of errors inside one standard error, {size}",
+        "0.68, 5 points either way",
         small, inside, 0.63, 0.73,
     )  # fmt: skip
 
