@@ -129,7 +129,8 @@ def tell_power(rows: Rows) -> Results:
         "a little too high; the pattern of sizes has places at random, and L and G see none."
     )
     results.table("Percent of patterns rejected", heads, told, note)
-    results.asked([("power at 100 and 300 points against each", "a table", "above", True)])
+    what = "power at 100 and 300 points against the alternatives"
+    results.asked([(what, "a table", f"{least:,} patterns of each", True)])
     return results
 
 

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 import miliary
-from generate import PAGES, codes, commands, copies, examples, outputs, settings, validation
+from generate import PAGES, asked, codes, commands, copies, examples, outputs, settings, validation
 from miliary.cli.examples import EXAMPLES
 from miliary.cli.main import COMMANDS, make_parser
 from miliary.codes import CODES
@@ -198,6 +198,28 @@ def test_results_of_benchmarks_become_tables_with_their_command(tmp_path, monkey
     )
     for part in parts:
         assert part in text
+
+
+def test_what_was_asked_is_judged_both_ways():
+    def kept(*cells):
+        rows = [[asked.LEFT, "1.6-2.2", *cells], [asked.PHANTOMS, "1.6-2.2", "0.1", "0.1"]]
+        heads = ["scan", "mm", "at 3 a litre", "at 10 a litre"]
+        table = {"title": "Sensitivity, three seeds", "heads": heads, "rows": rows}
+        return {"detection-sensitivity": {"tables": [table]}}
+
+    (at_10,) = (one for one in asked.ALL if "1.6-2.2 mm at 10" in one.what and "real" in one.what)
+    assert at_10.judge(kept("-", "0.91 (0.8-1.0)"))[1:] == ["at least 0.90", "0.910", "yes"]
+    assert at_10.judge(kept("-", "0.89 (0.8-1.0)"))[2:] == ["0.890", "**no**"]
+    assert at_10.judge({})[2:] == ["-", ""]
+
+
+@pytest.mark.parametrize(
+    ("limit", "measured", "said"),
+    [("at least 95 %", "19/20 = 95.0% (75% to 100%)", "yes"), ("at least 0.9", "0.89", "**no**"),
+     ("at most 1 %", "1/50 = 2.0%", "**no**"), ("at most 5 s", "4.9 s", ""), ("", "3", "")],
+)  # fmt: skip
+def test_a_limit_in_words_is_held_against_the_first_number(limit, measured, said):
+    assert asked.met(limit, measured) == said
 
 
 # What is named is there.

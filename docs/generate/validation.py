@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from generate import asked
 from generate.markdown import code, table
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
@@ -59,19 +60,25 @@ def subject_of(name: str) -> str:
 
 
 def _glance(kept: list[dict[str, Any]]) -> str:
-    """Gather what was asked, beside what was measured, from all tables that tell it."""
+    """Gather what was asked, beside what was measured."""
     rows = []
+    named = {result["name"]: result for result in kept}
     for subject in SUBJECTS:
-        for result in kept:
-            if subject_of(result["name"]) != subject:
+        for name, result in named.items():
+            if subject_of(name) != subject:
                 continue
+            link = f"[{_title(name)}](#{name})"
+            rows += [[link, *one.judge(named)] for one in asked.ALL if one.result == name]
             for one in result["tables"]:
                 if tuple(one["heads"][:2]) in _ASKED:
                     more = "".join(one["title"].partition(", ")[1:])
-                    link = f"[{_title(result['name'])}](#{result['name']}){more}"
-                    met = "" if "met" in one["heads"] else [""]
-                    rows += [[link, *map(str, row), *met] for row in one["rows"]]
+                    rows += [[link + more, *_judged(row)] for row in one["rows"]]
     return table(["where", "what", "asked", "measured", "met"], rows)
+
+
+def _judged(row: list[Any]) -> list[str]:
+    cells = [str(value) for value in row]
+    return cells if len(cells) > 3 else [*cells, asked.met(cells[1], cells[2])]
 
 
 def _missing(benchmarks: tuple[str, ...]) -> str:
