@@ -12,6 +12,7 @@ import oracles_detect as oracles
 from miliary.config.measure import MeasureSettings
 from miliary.findings import FWHM_PER_SIGMA, ImageQuality
 from miliary.kernels.ballfit import BallFit
+from miliary.kernels.blobs import DIAMETER_PER_SIGMA
 from miliary.measure import fit_diameters, measure, place
 from miliary.nodules import NODULE_COLUMNS, Candidates
 
@@ -59,6 +60,21 @@ def test_nodules_have_their_sizes_and_places(rng):
     assert_array_equal(nodules.zone, ["middle", "middle", "upper"])
     assert_array_equal(nodules.micronodule, nodules.diameter_mm <= 2.0)
     assert_array_equal(nodules.score, 0.9)
+
+
+@pytest.mark.parametrize("diameter_mm", [4.0, 6.0, 10.0])
+def test_what_was_found_as_large_is_fitted_as_large(rng, diameter_mm):
+    shape, centre = (48, 66, 62), np.array([[30.0, 23.0, 24.0]])
+    image = oracles.draw_balls(
+        shape, SPACING, centre, [diameter_mm], PSF, rng=rng, noise_hu=NOISE_HU
+    )
+    # As off its middle as the search on the coarser grid finds it.
+    off = np.array([0.9, -0.6, 0.7])
+    found = candidates_at(centre + off, sigma_mm=diameter_mm / DIAMETER_PER_SIGMA)
+    inside = np.ones(shape, bool)
+    fit = fit_diameters(image, inside, SPACING, found, QUALITY, SETTINGS)
+    assert_allclose(fit.diameter_mm, diameter_mm, atol=0.1)
+    assert_allclose(fit.centre_grid_mm, centre, atol=0.1)
 
 
 def test_what_is_unknown_is_empty_or_nan(rng):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -10,7 +11,7 @@ from scipy.spatial import KDTree
 from miliary.arrays import AnyArray, BoolArray, FloatArray
 from miliary.config.detect import DetectSettings
 from miliary.kernels.apparent import apparent_diameters
-from miliary.kernels.blobs import Blobs, find_blobs
+from miliary.kernels.blobs import DIAMETER_PER_SIGMA, Blobs, find_blobs
 from miliary.kernels.blocks import block_means
 from miliary.kernels.filters import smooth, smooth_at
 from miliary.kernels.maxima import suppress_neighbours
@@ -140,7 +141,8 @@ def _wide_ones(
         apart = np.linalg.norm(points[kept] - points[k], axis=1)
         if (apart > np.maximum(width[kept], width[k]) / 2).all():
             kept.append(int(k))
-    return found.take(np.array(kept, int)), width[kept]
+    found = replace(found.take(np.array(kept, int)), sigma_mm=width[kept] / DIAMETER_PER_SIGMA)
+    return found, width[kept]
 
 
 def _with_larger(

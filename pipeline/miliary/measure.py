@@ -11,11 +11,8 @@ from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.config.measure import MeasureSettings
 from miliary.findings import ImageQuality
 from miliary.kernels.ballfit import BallFit, FitModel, fit_balls
+from miliary.kernels.blobs import DIAMETER_PER_SIGMA
 from miliary.nodules import Candidates, Nodules
-
-#: Diameter of the ball that a Laplacian of a Gaussian answers to most, over its sigma, less what
-#: a usual point spread adds: only the first guess of a fit.
-_DIAMETER_PER_SIGMA = 2.4
 
 #: Diameters up to which a neighbourhood of a size serves, with the half width beyond the radius.
 _SIZE_CLASSES_MM = (3.0, 6.0, 15.0)
@@ -104,12 +101,13 @@ def fit_diameters(
             inside=inside_lung,
         )
 
-    every = np.arange(len(start))
-    fitted = fit(every, _DIAMETER_PER_SIGMA * candidates.sigma_mm, _SIZE_CLASSES_MM[0])
+    guess = DIAMETER_PER_SIGMA * candidates.sigma_mm
+    fitted = fit(np.arange(len(start)), guess, _SIZE_CLASSES_MM[0])
     for smaller, larger in pairwise(_SIZE_CLASSES_MM):
-        # What fills its neighbourhood is fitted again in a larger one.
-        grown = np.flatnonzero(fitted.diameter_mm > smaller)
-        fitted = _replaced(fitted, grown, fit(grown, fitted.diameter_mm[grown], larger))
+        # What fills its neighbourhood, or was found as more than that, is fitted in a larger one.
+        grown = np.flatnonzero(np.maximum(fitted.diameter_mm, guess) > smaller)
+        begin = np.where(guess > smaller, guess, fitted.diameter_mm)[grown]
+        fitted = _replaced(fitted, grown, fit(grown, begin, larger))
     return fitted
 
 

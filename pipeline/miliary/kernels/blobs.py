@@ -18,6 +18,10 @@ from miliary.kernels.hessian import hessian_entries, symmetric_eigenvalues
 from miliary.kernels.maxima import local_maxima, suppress_neighbours
 from miliary.kernels.slabs import cut_with_halo, on_threads, tiles_of
 
+#: Diameter of the ball that a Laplacian of a Gaussian answers to most, over its sigma, less what
+#: a usual point spread adds.
+DIAMETER_PER_SIGMA = 2.4
+
 #: A maximum between voxels lies at most half a voxel off, a little more with noise.
 _MAX_SHIFT_VOXELS = 0.6
 
