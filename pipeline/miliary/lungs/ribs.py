@@ -7,21 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from miliary.arrays import BoolArray, Box, FloatArray
+from miliary.anatomy import SIDES
+from miliary.arrays import BoolArray, Box, FloatArray, IntArray
 from miliary.lungs.coarse import CoarseLungs
 
 #: Bone is above, on the smoothed coarse grid.
 BONE_HU = 160.0
-#: Half the height of a rib and of the gap below it: ribs slant, over this they close to a shell.
-_HALF_HEIGHT_MM = 13.0
-#: Directions in a slice, and how many neighbours tell where the bone of one is.
+#: A gap between ribs is no higher: 27 mm from rib to rib, and they slant.
+_GAP_MM = 30.0
+#: Directions in a slice, their angles, and how many neighbours tell where the bone of one is.
 _SECTORS, _NEIGHBOURS = 180, 5
+_ANGLES = (np.arange(_SECTORS) + 0.5) * 2 * np.pi / _SECTORS - np.pi
 #: Fewest directions with bone from which those without are told.
 _FEWEST = 3
 #: Spine and its transverse processes reach this far to a side.
 _SPINE_MM = 35.0
-#: Way to a direction without bone.
-_NO_BONE_MM = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,8 @@ def find_ribs(found: CoarseLungs, side: int, box: Box, bone: BoolArray, layer: B
     """Find the inside of the ribs round one lung.
 
     In every slice the first bone is looked for outward from the middle of what the lung, the
-    other lung's mirror image and the layer round it take; between bones it is interpolated.
+    other lung's mirror image and the layer round it take; in gaps between ribs those above and
+    below tell, elsewhere those on both sides.
 
     Parameters
     ----------
@@ -70,38 +71,67 @@ def find_ribs(found: CoarseLungs, side: int, box: Box, bone: BoolArray, layer: B
     if 3 - side in found.sides:
         place = place | mirrored(found.sides[3 - side], found.middle_x)
     place = place[box] | layer
-    height = 2 * round(_HALF_HEIGHT_MM / float(spacing[0])) + 1
-    shell = ndimage.maximum_filter1d(bone.view(np.uint8), height, axis=0) > 0
+    slices = np.flatnonzero(place.any(axis=(1, 2)))
+    polar = [_Polar.of(place[z], spacing) for z in slices]
+    nearest = np.stack([one.first_mm(bone[z]) for z, one in zip(slices, polar, strict=True)])
+    wall_mm = _fill_between(nearest, float(spacing[0]))
     depth = np.full(place.shape, np.inf, np.float32)
     costal = np.zeros_like(place)
-    # Towards the patient's left, x grows: with it, the way from the midline to this side.
-    middle_x, outward = found.middle_x - box[2].start, 1.0 if side == 2 else -1.0
-    for z in np.flatnonzero(place.any(axis=(1, 2))):
-        middle = np.argwhere(place[z]).mean(axis=0)
-        steps = (np.indices(place.shape[1:]) - middle[:, None, None]) * spacing[1:, None, None]
-        away = np.hypot(*steps)
-        sector = ((np.arctan2(*steps) / np.pi + 1.0) * _SECTORS / 2).astype(int) % _SECTORS
-        wall_mm = _first_bone_mm(away[shell[z]], sector[shell[z]])
-        if wall_mm is None:
-            continue
-        depth[z] = wall_mm[sector] - away
-        angle = (np.arange(_SECTORS) + 0.5) * 2 * np.pi / _SECTORS - np.pi
-        lateral = (middle[1] - middle_x) * spacing[2] + np.cos(angle) * wall_mm
-        spine = (np.abs(lateral) < _SPINE_MM) & (np.sin(angle) > 0)
-        costal[z] = ~(spine | (lateral * outward < -_SPINE_MM))[sector]
+    # Towards the patient's left x grows: outward on that side.
+    middle_x, outward = found.middle_x - box[2].start, 1.0 if side == SIDES["left"] else -1.0
+    for z, one, wall in zip(slices, polar, wall_mm, strict=True):
+        if np.isfinite(wall).all():
+            depth[z] = wall[one.sector] - one.away_mm
+            lateral = (one.middle[1] - middle_x) * spacing[2] + np.cos(_ANGLES) * wall
+            spine = (np.abs(lateral) < _SPINE_MM) & (np.sin(_ANGLES) > 0)
+            costal[z] = ~(spine | (lateral * outward < -_SPINE_MM))[one.sector]
     return Ribs(depth, costal)
 
 
-def _first_bone_mm(away_mm: FloatArray, sector: FloatArray) -> FloatArray | None:
-    """Way to the first bone by direction; None where there is hardly any."""
-    nearest = np.full(_SECTORS, _NO_BONE_MM)
-    np.minimum.at(nearest, sector, away_mm)
-    nearest = ndimage.median_filter(nearest, _NEIGHBOURS, mode="wrap")
-    known = np.flatnonzero(nearest < _NO_BONE_MM)
-    if len(known) < _FEWEST:
-        return None
-    wall_mm: FloatArray = np.interp(np.arange(_SECTORS), known, nearest[known], period=_SECTORS)
-    return wall_mm
+@dataclass(frozen=True, eq=False)
+class _Polar:
+    """A slice seen from the middle of what lies in it.
+
+    Parameters
+    ----------
+    middle : (2,) float
+        Index of the middle.
+    away_mm : (y, x) float
+        Distance from it.
+    sector : (y, x) int
+        Direction from it.
+    """
+
+    middle: FloatArray
+    away_mm: FloatArray
+    sector: IntArray
+
+    @classmethod
+    def of(cls, place: BoolArray, spacing_mm: FloatArray) -> _Polar:
+        """Look at a slice."""
+        middle = np.argwhere(place).mean(axis=0)
+        steps = (np.indices(place.shape) - middle[:, None, None]) * spacing_mm[1:, None, None]
+        sector = ((np.arctan2(*steps) / np.pi + 1.0) * _SECTORS / 2).astype(int) % _SECTORS
+        return cls(middle, np.hypot(*steps), sector)
+
+    def first_mm(self, bone: BoolArray) -> FloatArray:
+        """Way to the first bone by direction, infinite where there is none."""
+        nearest = np.full(_SECTORS, np.inf)
+        np.minimum.at(nearest, self.sector[bone], self.away_mm[bone])
+        median: FloatArray = ndimage.median_filter(nearest, _NEIGHBOURS, mode="wrap")
+        return median
+
+
+def _fill_between(nearest_mm: FloatArray, step_mm: float) -> FloatArray:
+    """Ways to the ribs where there is no bone, or one behind them such as a shoulder blade's."""
+    # Opened along z: what is farther over less than a gap is none of the ribs' inside.
+    height = 2 * round(_GAP_MM / step_mm / 2) + 1
+    filled: FloatArray = ndimage.grey_opening(nearest_mm, size=(height, 1), mode="nearest")
+    for row in filled:
+        known = np.flatnonzero(np.isfinite(row))
+        if len(known) >= _FEWEST:
+            row[:] = np.interp(np.arange(_SECTORS), known, row[known], period=_SECTORS)
+    return filled
 
 
 def mirrored(mask: BoolArray, middle_x: float) -> BoolArray:
