@@ -13,6 +13,10 @@ _RIND = (
     "measured: rinds of 5, 12 and 16 mm on phantoms had 0.71 to 0.94 of that surface above 5 mm, "
     "lungs without one there and in three real scans 0.04 to 0.28"
 )
+_BODIES = (
+    "tried on phantoms with rinds of 3 to 15 mm on either side, seeds 9201, 9411 and 9601 to 9606; "
+    "measured on others by benchmarks/serial.py"
+)
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,38 @@ class LungSettings:
     )
     rind_outlier: float = setting(
         2.5, "a layer this many times as thick as usual is something else: heart, liver"
+    )
+    rind_beyond: float = setting(
+        1.8,
+        "the same for a ray that does not look at ribs, of the rays nearby that do",
+        source=_BODIES,
+    )
+    rind_in_layer: float = setting(
+        0.5,
+        "a body of soft tissue is rind when more of it lies in the layer that rays tell of",
+        source=_BODIES,
+    )
+    rind_thickest: float = setting(
+        1.8, "a body deeper than this many times the layer is an organ", source=_BODIES
+    )
+    rind_flat: float = setting(
+        1.2,
+        "a body that leans on a rind is as flat: no deeper than so many times the layer, as in "
+        "sheets pleura lies on pleura",
+        source=_BODIES,
+    )
+    rind_part_in_layer: float = setting(
+        0.15, "such a body is rind when more than this share lies in the layer", source=_BODIES
+    )
+    rind_on_ribs: float = setting(
+        0.1, "or when more than this share of it leans on the ribs", source=_BODIES
+    )
+    rind_ribs_mm: float = setting(8.0, "that is, lies this near to them", unit="mm", source=_BODIES)
+    organ_least_mm: float = setting(
+        12.0, "a body of less depth is no organ because of its depth", unit="mm", source=_BODIES
+    )
+    organ_in_layer: float = setting(
+        0.3, "of an organ no larger share lies in the layer", source=_BODIES
     )
     rind_closing_mm: float = setting(4.0, "gaps of a rind up to twice this are rind", unit="mm")
     rind_lobe_mm: float = setting(

@@ -14,7 +14,7 @@ from miliary.kernels.distances import close_gaps, deeper_than, depth_inside, wit
 from miliary.kernels.filters import smooth
 from miliary.kernels.regions import block_mean, components, stretch
 from miliary.lungs.coarse import CoarseLungs
-from miliary.lungs.rind import BONE_HU
+from miliary.lungs.ribs import BONE_HU, mirrored
 
 #: Blur of the coarse grid, in mm.
 _BLUR_MM = 0.8
@@ -67,7 +67,7 @@ def find_collapse(
         usual = _RIGHT_SHARE / (1 - _RIGHT_SHARE) if side == RIGHT else 1 / _RIGHT_SHARE - 1
         if volumes[side] >= settings.collapse_ratio * usual * volumes[other]:
             continue
-        place = _mirrored(found.sides[other] | rinds.get(other, np.False_), found.middle_x)
+        place = mirrored(found.sides[other] | rinds.get(other, np.False_), found.middle_x)
         filled = np.logical_or.reduce([*found.sides.values(), *rinds.values()])
         place &= ~filled
         hu = smooth(grid.hu, _BLUR_MM, grid.spacing_mm)
@@ -81,15 +81,6 @@ def find_collapse(
         if np.count_nonzero(mask) * grid.voxel_ml >= settings.collapse_ml:
             result[side] = mask
     return result
-
-
-def _mirrored(mask: BoolArray, middle_x: float) -> BoolArray:
-    """Mirror a mask at a sagittal plane."""
-    columns = np.rint(2 * middle_x - np.arange(mask.shape[2])).astype(int)
-    inside = (columns >= 0) & (columns < mask.shape[2])
-    mirrored = np.zeros_like(mask)
-    mirrored[:, :, inside] = mask[:, :, columns[inside]]
-    return mirrored
 
 
 def _lung_like(
