@@ -24,8 +24,9 @@ _FINER_SHARE, _FINER_SIGMAS = 0.6, 3.2
 
 
 #: What filters over the scales say of a voxel, each a bit of one image: tubes by the lower and the
-#: higher limit, cores of small blobs, what is dense without further proof, or over some width.
-_LOW, _HIGH, _BLOB, _BRIGHT, _WIDE = (np.uint8(1 << bit) for bit in range(5))
+#: higher limit, cores of small blobs, what is dense without further proof, or over some width, and
+#: blobs at a scale so fine that a nodule beside a vessel is not one with it.
+_LOW, _HIGH, _BLOB, _BRIGHT, _WIDE, _FINE = (np.uint8(1 << bit) for bit in range(6))
 
 
 def find_vessels(
@@ -62,6 +63,8 @@ def find_vessels(
     # With lung outside too, the wall makes no ridges along the pleura.
     image = cap_inside(hu, inside, ceiling=settings.ceiling_hu, outside=lung_hu)
     found = _answers(image, inside, lung_hu, spacing, settings)
+    # What follows takes as much memory again.
+    del image
     thick = deeper_than(_says(found, _BRIGHT), settings.thick_mm, spacing)
     # What is dense but thin must answer as a tube: so nodules on large vessels stay out.
     solid = within(thick, settings.thick_mm, spacing)
@@ -82,7 +85,8 @@ def find_vessels(
         max_fill=settings.max_fill,
     )
     # Last, so that a vessel with a gap beside a nodule is still one, and long.
-    mask &= solid | ~_fine_blobs(image, mask, _says(found, _WIDE), spacing, settings)
+    fine = _says(found, _FINE) & mask
+    mask &= solid | ~within(fine, settings.blob_radius_mm, spacing)
     return mask
 
 
@@ -127,6 +131,7 @@ def _answers(
         if scale <= settings.nodule_scale_mm:
             core = blob_cores(values, min_ratio=settings.blob_ratio, min_response=settings.blob_hu)
             flat[looked[core]] |= _BLOB
+    _look_finer(image, smoothed, found, spacing_mm, settings)
     return found
 
 
@@ -154,21 +159,21 @@ def _coarser(
     smooth(image, scale, spacing_mm, where=dense, around_mm=around_mm, into=smoothed)
 
 
-def _fine_blobs(
+def _look_finer(
     image: FloatArray,
-    mask: BoolArray,
-    wide: BoolArray,
+    smoothed: FloatArray,
+    found: LabelArray,
     spacing_mm: FloatArray,
     settings: VesselSettings,
-) -> BoolArray:
-    """Blobs of a mask at a scale so fine that a nodule beside a vessel is not one with it."""
-    wanted = mask & within(wide, settings.beside_mm, spacing_mm)
+) -> None:
+    """Look for fine blobs beside what is wide, in all that can become vessel."""
+    beside = within(_says(found, _WIDE), settings.beside_mm, spacing_mm)
+    wanted = _says(found, _LOW | _BRIGHT) & beside
     index = np.flatnonzero(wanted)
     scale = max(settings.fine_blob_mm, settings.fine_blob_steps * float(spacing_mm.min()))
-    smoothed = smooth(image, scale, spacing_mm, where=wanted)
+    smooth(image, scale, spacing_mm, where=wanted, into=smoothed)
     values = eigenvalues_at(smoothed, index, spacing_mm, scale=scale**2)
-    blobs = np.zeros(image.shape, bool)
-    blobs.ravel()[index] = blob_cores(
+    core = blob_cores(
         values, min_ratio=settings.fine_blob_ratio, min_response=settings.fine_blob_hu
     )
-    return within(blobs, settings.blob_radius_mm, spacing_mm)
+    found.ravel()[index[core]] |= _FINE
