@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
@@ -36,10 +34,9 @@ from miliary.detect import detect
 from miliary.findings import Calibration, ImageQuality
 from miliary.fissures import find_fissures
 from miliary.fissures.septa import with_septa
-from miliary.kernels.slabs import side_by_side
 from miliary.lungs import LungMasks, build_anatomy, segment_lungs
 from miliary.measure import fit_diameters, measure
-from miliary.nodules import Candidates, Nodules
+from miliary.nodules import Nodules
 from miliary.quality import estimate_quality
 from miliary.vessels import find_vessels
 from miliary.volume import Volume
@@ -97,13 +94,15 @@ def analyze(
     clock("lungs")
     masks = segment_lungs(volume, config.lungs)
     hu = volume.hu[masks.box]
-    clock.end()
-    detecting = clock.beside("detect")
-    scored, anatomy = side_by_side(
-        partial(_detect_all, hu, masks, config, detecting),
-        partial(_complete, volume, masks, config, clock),
-    )
+    clock("detect")
+    # Needs the lungs alone: now no other image takes memory beside those of its scales.
+    scoring = replace(config.detect, keep_all=True)
+    scored = detect(hu, masks.lung_labels > 0, masks.geometry.spacing_mm, scoring)
     kept = config.detect.keep_all | (scored.score >= config.detect.threshold)
+    anatomy = _with_vessels_and_fissures(
+        volume, masks, config.lungs, config.vessels, config.fissures, clock
+    )
+    del masks
     clock("quality")
     quality = estimate_quality(hu, anatomy, config.quality)
     anatomy = with_septa(hu, anatomy, quality, volume.slice_mm, config.fissures)
@@ -142,24 +141,6 @@ def analyze(
         notes=_notes(volume, anatomy, quality, concluded),
         seconds=clock.stop(),
     )
-
-
-def _detect_all(
-    hu: AnyArray, masks: LungMasks, config: Config, timed: AbstractContextManager[None]
-) -> Candidates:
-    """Find and score candidates; this needs the lungs alone."""
-    with timed:
-        scoring = replace(config.detect, keep_all=True)
-        return detect(hu, masks.lung_labels > 0, masks.geometry.spacing_mm, scoring)
-
-
-def _complete(volume: Volume, masks: LungMasks, config: Config, clock: Clock) -> Anatomy:
-    """Find what else is in the lungs."""
-    found = _with_vessels_and_fissures(
-        volume, masks, config.lungs, config.vessels, config.fissures, clock
-    )
-    clock.end()
-    return found
 
 
 def segment(

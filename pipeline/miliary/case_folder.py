@@ -118,11 +118,12 @@ def write_case(
 def _fill(
     folder: Path, analysis: Analysis, series: SeriesInfo | None, extra: dict[str, Any]
 ) -> None:
-    """Write every file; compression leaves the interpreter lock, so masks go on two threads."""
+    """Write every file; compression leaves the interpreter lock: masks go beside the page."""
     started = time.perf_counter()
     labels = draw_nodules(analysis.nodules, analysis.anatomy)
     facts = _provenance(analysis) | extra
-    with ThreadPoolExecutor(min(2, n_threads())) as pool:
+    # One after the other: each takes the memory of a byte a voxel of the whole scan.
+    with ThreadPoolExecutor(1) as pool:
         images = images_of(analysis.anatomy, labels)
         jobs = []
         if series is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from miliary.arrays import BoolArray, Box, FloatArray, LabelArray
@@ -11,7 +9,7 @@ from miliary.config.vessels import VesselSettings
 from miliary.kernels.distances import deeper_than, within
 from miliary.kernels.filters import smooth
 from miliary.kernels.hessian import eigenvalues_at
-from miliary.kernels.inside import cap_inside, median_inside
+from miliary.kernels.inside import cap_inside, median_inside, spread_inside
 from miliary.kernels.tubes import blob_cores, long_components, response_noise, tube_response
 from miliary.volume import Volume
 
@@ -25,19 +23,10 @@ _NOISE_SAMPLE = 40000
 _FINER_SHARE, _FINER_SIGMAS = 0.6, 3.2
 
 
-@dataclass(frozen=True, eq=False)
-class _Answers:
-    """What filters over the scales say of each voxel, each (z, y, x) bool.
-
-    `low` and `high` are tubes by the lower and the higher limit, `blobs` cores of small blobs,
-    `bright` what is dense without further proof, `wide` what is dense over some width.
-    """
-
-    low: BoolArray
-    high: BoolArray
-    blobs: BoolArray
-    bright: BoolArray
-    wide: BoolArray
+#: What filters over the scales say of a voxel, each a bit of one image: tubes by the lower and the
+#: higher limit, cores of small blobs, what is dense without further proof, or over some width, and
+#: blobs at a scale so fine that a nodule beside a vessel is not one with it.
+_LOW, _HIGH, _BLOB, _BRIGHT, _WIDE, _FINE = (np.uint8(1 << bit) for bit in range(6))
 
 
 def find_vessels(
@@ -74,10 +63,13 @@ def find_vessels(
     # With lung outside too, the wall makes no ridges along the pleura.
     image = cap_inside(hu, inside, ceiling=settings.ceiling_hu, outside=lung_hu)
     found = _answers(image, inside, lung_hu, spacing, settings)
-    thick = deeper_than(found.bright, settings.thick_mm, spacing)
+    # What follows takes as much memory again.
+    del image
+    thick = deeper_than(_says(found, _BRIGHT), settings.thick_mm, spacing)
     # What is dense but thin must answer as a tube: so nodules on large vessels stay out.
     solid = within(thick, settings.thick_mm, spacing)
-    mask = found.low & ~within(found.blobs & ~solid, settings.blob_radius_mm, spacing)
+    blobs = _says(found, _BLOB) & ~solid
+    mask = _says(found, _LOW) & ~within(blobs, settings.blob_radius_mm, spacing)
     # A stub on a large vessel is a nodule that leans on it; a branch goes on.
     side = mask & ~within(solid, settings.rim_mm, spacing)
     stays = long_components(
@@ -87,14 +79,21 @@ def find_vessels(
     mask |= solid & inside
     mask = long_components(
         mask,
-        solid | found.high,
+        solid | _says(found, _HIGH),
         spacing,
         min_length_mm=settings.min_length_mm,
         max_fill=settings.max_fill,
     )
     # Last, so that a vessel with a gap beside a nodule is still one, and long.
-    mask &= solid | ~_fine_blobs(image, mask, found.wide, spacing, settings)
+    fine = _says(found, _FINE) & mask
+    mask &= solid | ~within(fine, settings.blob_radius_mm, spacing)
     return mask
+
+
+def _says(found: LabelArray, answer: np.uint8) -> BoolArray:
+    """Where filters gave an answer."""
+    said: BoolArray = (found & answer) > 0
+    return said
 
 
 def _answers(
@@ -103,22 +102,21 @@ def _answers(
     lung_hu: float,
     spacing_mm: FloatArray,
     settings: VesselSettings,
-) -> _Answers:
+) -> LabelArray:
     """Ask for tubes, small blobs and what is bright, scale by scale."""
-    low, high, blobs = (np.zeros(image.shape, bool) for _ in range(3))
-    sample = np.flatnonzero(inside)
-    sample = sample[:: max(1, len(sample) // _NOISE_SAMPLE)].copy()
+    found = np.zeros(image.shape, np.uint8)
+    flat = found.ravel()
+    sample = spread_inside(inside, _NOISE_SAMPLE)
     wanted = {*settings.scales_mm, settings.fine_blob_wide_mm}
     contrasts = dict(zip(settings.scales_mm, settings.contrast_hu, strict=True))
-    bright = wide = blobs
-    smoothed, finer = image, 0.0
+    smoothed, finer = np.empty_like(image), 0.0
     for scale in sorted(wanted):
-        smoothed = _coarser(image, smoothed, (finer, scale), inside, lung_hu, spacing_mm, settings)
+        _coarser(image, smoothed, (finer, scale), inside, lung_hu, spacing_mm, settings)
         finer = scale
         if scale == min(settings.scales_mm):
-            bright = inside & (smoothed > lung_hu + settings.bright_hu)
+            found[inside & (smoothed > lung_hu + settings.bright_hu)] |= _BRIGHT
         if scale == settings.fine_blob_wide_mm:
-            wide = inside & (smoothed > lung_hu + settings.fine_blob_wide_hu)
+            found[inside & (smoothed > lung_hu + settings.fine_blob_wide_hu)] |= _WIDE
         if scale not in contrasts:
             continue
         looked = np.flatnonzero(inside & (smoothed > lung_hu + contrasts[scale]))
@@ -128,12 +126,13 @@ def _answers(
         told = sample[~np.isnan(smoothed.ravel()[sample])]
         noise = response_noise(eigenvalues_at(smoothed, told, spacing_mm, scale=scale**2))
         response *= min(1.0, settings.low_hu / max(settings.low_noise * noise, 1e-6))
-        low.ravel()[looked[response > settings.low_hu]] = True
-        high.ravel()[looked[response > settings.high_hu]] = True
+        flat[looked[response > settings.low_hu]] |= _LOW
+        flat[looked[response > settings.high_hu]] |= _HIGH
         if scale <= settings.nodule_scale_mm:
             core = blob_cores(values, min_ratio=settings.blob_ratio, min_response=settings.blob_hu)
-            blobs.ravel()[looked[core]] = True
-    return _Answers(low, high, blobs, bright, wide)
+            flat[looked[core]] |= _BLOB
+    _look_finer(image, smoothed, found, spacing_mm, settings)
+    return found
 
 
 def _coarser(
@@ -144,35 +143,37 @@ def _coarser(
     lung_hu: float,
     spacing_mm: FloatArray,
     settings: VesselSettings,
-) -> FloatArray:
-    """Smooth an image by the second of two scales; NaN where nothing dense can be on it.
+) -> None:
+    """Put an image smoothed by the second of two scales in place of that by the first.
 
-    That can only be near what is dense on the finer scale: large vessels are in few places.
+    On coarse scales there is only something dense near what is dense on the finer one, in few
+    places; elsewhere they have NaN.
     """
     finer, scale = scales_mm
     if scale <= settings.fine_blob_wide_mm:
-        return smooth(image, scale, spacing_mm)
+        smooth(image, scale, spacing_mm, into=smoothed)
+        return
     contrast = dict(zip(settings.scales_mm, settings.contrast_hu, strict=True))[scale]
     dense = inside & (smoothed > lung_hu + _FINER_SHARE * contrast)
     around_mm = _FINER_SIGMAS * float(np.sqrt(scale**2 - finer**2))
-    return smooth(image, scale, spacing_mm, where=dense, around_mm=around_mm)
+    smooth(image, scale, spacing_mm, where=dense, around_mm=around_mm, into=smoothed)
 
 
-def _fine_blobs(
+def _look_finer(
     image: FloatArray,
-    mask: BoolArray,
-    wide: BoolArray,
+    smoothed: FloatArray,
+    found: LabelArray,
     spacing_mm: FloatArray,
     settings: VesselSettings,
-) -> BoolArray:
-    """Blobs of a mask at a scale so fine that a nodule beside a vessel is not one with it."""
-    wanted = mask & within(wide, settings.beside_mm, spacing_mm)
+) -> None:
+    """Look for fine blobs beside what is wide, in all that can become vessel."""
+    beside = within(_says(found, _WIDE), settings.beside_mm, spacing_mm)
+    wanted = _says(found, _LOW | _BRIGHT) & beside
     index = np.flatnonzero(wanted)
     scale = max(settings.fine_blob_mm, settings.fine_blob_steps * float(spacing_mm.min()))
-    smoothed = smooth(image, scale, spacing_mm, where=wanted)
+    smooth(image, scale, spacing_mm, where=wanted, into=smoothed)
     values = eigenvalues_at(smoothed, index, spacing_mm, scale=scale**2)
-    blobs = np.zeros(image.shape, bool)
-    blobs.ravel()[index] = blob_cores(
+    core = blob_cores(
         values, min_ratio=settings.fine_blob_ratio, min_response=settings.fine_blob_hu
     )
-    return within(blobs, settings.blob_radius_mm, spacing_mm)
+    found.ravel()[index[core]] |= _FINE

@@ -106,6 +106,13 @@ def test_what_is_wanted_is_blurred_as_the_whole_with_its_neighbours(rng, around_
     assert np.isnan(part).mean() > 0.3
 
 
+def test_a_blur_can_take_the_place_of_another(rng):
+    image = rng.normal(-850, 60, SHAPE).astype(np.float32)
+    place = smooth(image, 0.8, SPACING)
+    assert smooth(image, 1.3, SPACING, into=place) is place
+    assert_array_equal(place, smooth(image, 1.3, SPACING))
+
+
 def test_nothing_wanted_is_nothing_blurred(rng):
     image = rng.normal(-850, 60, SHAPE)
     assert np.isnan(smooth(image, 1.3, SPACING, where=np.zeros(SHAPE, bool))).all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from miliary.kernels.inside import cap_inside, median_inside
+from miliary.kernels.inside import cap_inside, median_inside, spread_inside
 
 SHAPE = (19, 23, 29)
 
@@ -14,6 +14,16 @@ def test_the_median_is_that_of_every_so_many_voxels_of_the_mask(rng):
     image, inside = rng.integers(-1000, 200, SHAPE).astype(np.int16), rng.random(SHAPE) > 0.4
     assert median_inside(image, inside, every=1) == np.median(image[inside])
     assert median_inside(image, inside, every=7) == np.median(image[inside][::7])
+
+
+def test_chosen_voxels_are_every_so_many_th_of_the_mask(rng):
+    inside = rng.random(SHAPE) > 0.4
+    inside[3] = False
+    every = np.count_nonzero(inside) // 500
+    assert every > 1
+    assert_array_equal(spread_inside(inside, 500), np.flatnonzero(inside)[::every])
+    assert_array_equal(spread_inside(inside, inside.size), np.flatnonzero(inside))
+    assert len(spread_inside(np.zeros(SHAPE, bool), 5)) == 0
 
 
 def test_no_voxel_has_no_median(rng):

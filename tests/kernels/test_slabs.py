@@ -16,7 +16,6 @@ from miliary.kernels.slabs import (
     n_threads,
     on_threads,
     over_slabs,
-    side_by_side,
     slab_of,
     tiles_of,
 )
@@ -94,19 +93,6 @@ def test_after_a_failure_no_other_item_is_begun(monkeypatch, threads):
     with pytest.raises(ValueError, match="is broken"):
         on_threads(work, range(100))
     assert len(begun) <= int(threads)
-
-
-@pytest.mark.parametrize("threads", ["1", "2"])
-def test_two_calls_give_each_its_own(monkeypatch, threads):
-    monkeypatch.setenv("MILIARY_THREADS", threads)
-    assert side_by_side(lambda: 1, lambda: "two") == (1, "two")
-
-
-def test_two_calls_are_made_at_once(monkeypatch):
-    monkeypatch.setenv("MILIARY_THREADS", "2")
-    # Each waits for the other: one after the other they would wait for ever.
-    meet = threading.Barrier(2, timeout=30)
-    assert sorted(side_by_side(meet.wait, meet.wait)) == [0, 1]
 
 
 @pytest.mark.parametrize(("wanted", "expected"), [("5", 5), ("0", 1)])

@@ -74,7 +74,10 @@ def sensitivity_map(
     region, zone = log_odds(REGIONS), log_odds(ZONES)
     table = special.expit(region[:, None] + zone - zone[0]).astype(np.float32)
     table[0] = 0.0
-    spread: FloatArray = table[regions, zone_labels]
+    spread = np.empty(regions.shape, np.float32)
+    # Slice by slice: as places in a table, labels take eight times their memory.
+    for z, (region_labels, zones) in enumerate(zip(regions, zone_labels, strict=True)):
+        spread[z] = table[region_labels, zones]
     return spread
 
 

@@ -52,14 +52,18 @@ def write_mask(
     if (part.size and part.min() < 0) or highest > np.iinfo(np.uint16).max:
         raise ValueError(f"labels must be 0 to 65535, got {part.min()} to {highest}")
     dtype = np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16
-    box = box or tuple(slice(0, n) for n in geometry.shape)  # type: ignore[assignment]
-    whole = np.zeros(geometry.shape, dtype)
-    if whole[box].shape != part.shape:
-        raise ValueError(
-            f"labels must fill their box {whole[box].shape} of the grid, got {part.shape}"
-        )
-    whole[box] = part
-    return _write(path, whole, geometry)
+    sides = box or tuple(slice(0, n) for n in geometry.shape)
+    bounds = [side.indices(n) for side, n in zip(sides, geometry.shape, strict=True)]
+    room = tuple(stop - start for start, stop, _ in bounds)
+    if room != part.shape:
+        raise ValueError(f"labels must fill their box {room} of the grid, got {part.shape}")
+    # Filled up by SimpleITK, so that the whole grid is in memory once and not twice.
+    image = sitk.ConstantPad(
+        sitk.GetImageFromArray(part.astype(dtype)),
+        [start for start, *_ in bounds[::-1]],
+        [n - stop for (_, stop, _), n in zip(bounds[::-1], geometry.shape[::-1], strict=True)],
+    )
+    return _write(path, image, geometry)
 
 
 def write_map(path: str | Path, values: AnyArray, geometry: Geometry) -> Path:
@@ -81,16 +85,16 @@ def write_map(path: str | Path, values: AnyArray, geometry: Geometry) -> Path:
     """
     if values.shape != geometry.shape:
         raise ValueError(f"values must fill their grid {geometry.shape}, got {values.shape}")
-    return _write(path, np.asarray(values, np.float32), geometry)
+    return _write(path, sitk.GetImageFromArray(np.asarray(values, np.float32)), geometry)
 
 
-def _write(path: str | Path, array: AnyArray, geometry: Geometry) -> Path:
-    image = sitk.GetImageFromArray(array)
+def _write(path: str | Path, image: sitk.Image, geometry: Geometry) -> Path:
     image.SetSpacing([float(length) for length in geometry.spacing_mm[::-1]])
     image.SetOrigin([float(value) for value in geometry.affine[:3, 3]])
     image.SetDirection([float(value) for value in geometry.axes[:, ::-1].ravel()])
     sitk.WriteImage(image, str(path), useCompression=True, compressionLevel=_COMPRESSION)
-    _check_whole(Path(path), array.nbytes)
+    n_bytes = image.GetNumberOfPixels() * image.GetSizeOfPixelComponent()
+    _check_whole(Path(path), n_bytes)
     return Path(path)
 
 

@@ -33,6 +33,7 @@ def smooth(
     *,
     where: BoolArray | None = None,
     around_mm: float = 0.0,
+    into: FloatArray | None = None,
 ) -> FloatArray:
     """Blur an image with an isotropic Gaussian.
 
@@ -52,6 +53,8 @@ def smooth(
         Where it is wanted; everywhere unless given.
     around_mm : float
         How far around that it is wanted too.
+    into : (Z, Y, X) float32 or None
+        To write to, contiguous and not the image; a new array unless given.
 
     Returns
     -------
@@ -63,10 +66,10 @@ def smooth(
     along_z, along_y, along_x = (float(sigma) for sigma in sigma_mm / np.asarray(spacing_mm))
     rows = [_band(n_y, start, _BLOCK, along_y) for start in range(0, n_y, _BLOCK)]
     columns = [_band(n_x, start, _BLOCK, along_x) for start in range(0, n_x, _BLOCK)]
+    result = np.empty(image.shape, np.float32) if into is None else into
     if where is not None:
         margin = (1 + np.ceil(around_mm / np.asarray(spacing_mm))).astype(int).tolist()
-        return _smooth_where(image, where, margin, along_z, rows, columns)
-    result = np.empty(image.shape, np.float32)
+        return _smooth_where(image, where, margin, along_z, rows, columns, result)
 
     def work(start: int, stop: int) -> None:
         _, seen, weights = _band(n_z, start, stop - start, along_z)
@@ -91,9 +94,10 @@ def _smooth_where(
     along_z: float,
     rows: list[_Band],
     columns: list[_Band],
+    result: FloatArray,
 ) -> FloatArray:
     """Blur blocks of rows and columns that hold what is wanted, slab by slab."""
-    result = np.full(image.shape, np.nan, np.float32)
+    result.fill(np.nan)
 
     def work(start: int, stop: int) -> None:
         wanted = _wanted_blocks(where, start, stop, margin)
@@ -149,7 +153,8 @@ def _wanted_blocks(where: BoolArray, start: int, stop: int, margin: list[int]) -
             [section.take(range(low, high), axis=axis).any(axis=axis) for low, high in bounds],
             axis=axis,
         )
-    return section
+    blocks: BoolArray = np.asarray(section)
+    return blocks
 
 
 def _joint(parts: Iterable[slice]) -> slice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from miliary.arrays import AnyArray, BoolArray, FloatArray
+from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.kernels.slabs import on_threads, over_slabs
 
 #: Slices worked on at a time.
@@ -63,3 +63,29 @@ def cap_inside(image: AnyArray, inside: BoolArray, *, ceiling: float, outside: f
 
     over_slabs(work, len(image), _SLAB)
     return result
+
+
+def spread_inside(inside: BoolArray, most: int) -> IntArray:
+    """Choose some voxels of a mask, evenly spread in the order of memory.
+
+    Parameters
+    ----------
+    inside : (Z, Y, X) bool
+        Where to choose.
+    most : int
+        About how many.
+
+    Returns
+    -------
+    (N,) int
+        Every so many-th of its voxels from the first on, as indices into the flattened mask; up
+        to twice as many as asked for.
+    """
+    counts = [np.count_nonzero(section) for section in inside]
+    every, size = max(1, sum(counts) // most), inside[:1].size
+    chosen, passed = [np.empty(0, np.intp)], 0
+    # Slice by slice: the places of all voxels of a lung are larger than its image.
+    for z, count in enumerate(counts):
+        chosen.append(z * size + np.flatnonzero(inside[z])[-passed % every :: every])
+        passed += count
+    return np.concatenate(chosen)

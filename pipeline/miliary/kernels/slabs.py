@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise, product
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-_Other = TypeVar("_Other")
 
 
 def n_threads() -> int:
@@ -148,26 +147,6 @@ def on_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> 
     for helper in begun:
         helper.result()
     return cast("list[_Result]", results)
-
-
-def side_by_side(
-    first: Callable[[], _Result], second: Callable[[], _Other]
-) -> tuple[_Result, _Other]:
-    """Make two calls at once; one after the other where there is one core.
-
-    Parameters
-    ----------
-    first, second : callable
-        Without arguments; they must not depend on each other.
-
-    Returns
-    -------
-    first, second
-        Their results.
-    """
-    calls: list[Callable[[], Any]] = [first, second]
-    one, other = on_threads(lambda call: call(), calls)
-    return one, other
 
 
 @functools.lru_cache(maxsize=4)
