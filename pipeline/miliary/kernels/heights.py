@@ -91,6 +91,7 @@ def bilinear_matrix(nodes: FloatArray, shape: tuple[int, int]) -> sparse.csr_arr
         raise ValueError(f"a height field must have 2 nodes along each axis, got {shape}")
     limit = np.array(shape) - 1
     place = np.clip(nodes, 0, limit)
+    # A place on the last node belongs to the cell before it, or it would have no neighbour.
     low = np.minimum(place.astype(np.intp), limit - 1)
     part = place - low
     rows, columns, values = [], [], []

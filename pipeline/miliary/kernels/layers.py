@@ -56,6 +56,7 @@ def outward_normals(
     """
     blurred = smooth(mask.astype(np.float32), sigma_mm, spacing_mm)
     last = np.array(mask.shape) - 1
+    # Slopes at the surface alone: those of the whole image would cost more than the rest.
     slopes = []
     for axis in range(3):
         step = np.eye(3, dtype=int)[axis]
@@ -128,6 +129,7 @@ def cross_layer(
     last = np.where(rises & ended, end, soft_start)[:, None] + beyond_mm / _STEP_MM
     start_mm = _crossing_mm(values, air_end, air_hu)
     rows = np.arange(len(index))
+    # Bone is known by voxels, the end of soft tissue to a part of a step.
     at_bone = hits[rows, np.minimum(end, len(steps) - 1)]
     end_mm = np.where(at_bone, end * _STEP_MM, _crossing_mm(values, end, soft_hu))
     return Crossings(

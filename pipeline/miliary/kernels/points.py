@@ -29,6 +29,7 @@ def k_function(distances_mm: FloatArray, weights: FloatArray, radii_mm: FloatArr
     """
     order = np.argsort(distances_mm, kind="stable")
     total = np.concatenate([[0.0], np.cumsum(np.asarray(weights, float)[order])])
+    # Pairs are listed once, K counts both of their orders; one just at a radius counts.
     k: FloatArray = 2.0 * total[np.searchsorted(distances_mm[order], radii_mm, side="right")]
     return k
 
@@ -82,6 +83,7 @@ def pair_correlation(
     """
     order = np.argsort(distances_mm, kind="stable")
     d = np.asarray(distances_mm, float)[order]
+    # Points at one place would weigh without bound: they take no part.
     with np.errstate(divide="ignore"):
         w = np.where(d > 0, 2.0 * weights[order] / (4.0 * np.pi * d**2), 0.0)
     sums = [np.concatenate([[0.0], np.cumsum(w * d**power)]) for power in (0, 1, 2)]
@@ -204,6 +206,7 @@ def kaplan_meier(seen: IntArray, lost: IntArray) -> FloatArray:
         Distribution function at the radii; it stays level where nothing is left at risk.
     """
     both = seen + lost
+    # Who is seen or lost at a radius was still at risk there.
     at_risk = both.sum(axis=-1, keepdims=True) - np.cumsum(both, axis=-1) + both
     hazard = np.divide(seen, at_risk, out=np.zeros(seen.shape), where=at_risk > 0)
     distribution: FloatArray = 1.0 - np.cumprod(1.0 - hazard, axis=-1)

@@ -31,6 +31,7 @@ def block_mean(image: AnyArray, factors: tuple[int, int, int]) -> FloatArray:
     shape = tuple(-(-n // f) for n, f in zip(image.shape, factors, strict=True))
     result = np.empty(shape, np.float32)
     sides = zip(factors, image.shape, strict=True)
+    # Blocks at the far ends are cut off by the image: each divides by what it really holds.
     deep, high, wide = (np.minimum(f, n - np.arange(0, n, f)) for f, n in sides)
     counts = (high[:, None] * wide).astype(np.float32)
 
