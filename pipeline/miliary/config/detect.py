@@ -37,11 +37,11 @@ class DetectSettings:
         "there none and 0.5 a litre, in three phantoms 0.7 and 2.3 (development seeds)",
     )
     larger_from_mm: float = setting(
-        3.8,
+        5.0,
         "narrower ones are left to the search for small nodules",
         unit="mm",
-        source="a ball of 4 mm looks 3.6 to 3.8 mm wide, and the other search finds it; pairs of "
-        "touching micronodules look narrower",
+        source="that search finds 0.94 and more of 4 and 5 mm; from 3.8 mm on, pairs of touching "
+        "nodules of 3 mm were taken for one",
     )
     larger_to_mm: float = setting(
         15.0, "wider ones are no nodules", unit="mm", source="the largest ball that is fitted"
