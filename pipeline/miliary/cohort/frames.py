@@ -19,7 +19,7 @@ class Order:
     ----------
     call : bytes
         Pickled function and arguments; the function is also given a callable to tell of its
-        progress. Only the child unpickles them.
+        progress. Only the child unpickles them. Without any, the imports are all there is to do.
     seconds, megabytes : float
         How long it may take, and how much memory.
     threads : int
