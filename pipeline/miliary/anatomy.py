@@ -265,7 +265,8 @@ class Anatomy:
         # Few voxels, by their places: whole images would be a gigabyte for a moment.
         freed = np.flatnonzero(nodule & self.vessel_mask)
         sides = self.lung_labels.ravel()[freed]
-        freed, sides = (part[np.isin(sides, judged)] for part in (freed, sides))
+        counts = np.isin(sides, judged)
+        freed, sides = freed[counts], sides[counts]
         gained = np.bincount(sides, minlength=max(SIDES.values()) + 1)
         vessel_mask, evaluable_labels = self.vessel_mask.copy(), self.evaluable_labels.copy()
         vessel_mask.ravel()[freed], evaluable_labels.ravel()[freed] = False, sides

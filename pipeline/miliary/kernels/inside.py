@@ -81,7 +81,7 @@ def spread_inside(inside: BoolArray, most: int) -> IntArray:
         Every so many-th of its voxels from the first on, as indices into the flattened mask; up
         to twice as many as asked for.
     """
-    counts = [np.count_nonzero(section) for section in inside]
+    counts = [int(np.count_nonzero(section)) for section in inside]
     every, size = max(1, sum(counts) // most), inside[:1].size
     chosen, passed = [np.empty(0, np.intp)], 0
     # Slice by slice: the places of all voxels of a lung are larger than its image.
