@@ -165,6 +165,16 @@ def alive(pid):
         return False
 
 
+def test_messages_that_come_at_once_are_waited_for_one_by_one():
+    reading, writing = os.pipe()
+    for message in (b"one", b"two"):
+        send_frame(writing, message)
+    os.close(writing)
+    reader = FrameReader(reading)
+    assert [reader.wait() for _ in range(3)] == [b"one", b"two", None]
+    os.close(reading)
+
+
 def test_messages_come_whole_or_not_at_all():
     reading, writing = os.pipe()
     reader = FrameReader(reading)
