@@ -262,13 +262,19 @@ class Anatomy:
         index_zyx = grid.to_index(points_mm)
         nodule = label_balls(grid.shape, grid.spacing_mm, index_zyx, diameter_mm) > 0
         judged = [SIDES[lung.side] for lung in self.lungs if lung.evaluable_ml > 0]
-        freed = nodule & self.vessel_mask & np.isin(self.lung_labels, judged)
-        gained = np.bincount(self.lung_labels[freed], minlength=max(SIDES.values()) + 1)
+        # Few voxels, by their places: whole images would be a gigabyte for a moment.
+        freed = np.flatnonzero(nodule & self.vessel_mask)
+        sides = self.lung_labels.ravel()[freed]
+        counts = np.isin(sides, judged)
+        freed, sides = freed[counts], sides[counts]
+        gained = np.bincount(sides, minlength=max(SIDES.values()) + 1)
+        vessel_mask, evaluable_labels = self.vessel_mask.copy(), self.evaluable_labels.copy()
+        vessel_mask.ravel()[freed], evaluable_labels.ravel()[freed] = False, sides
         millilitres = self.geometry.voxel_ml * gained
         return replace(
             self,
-            vessel_mask=self.vessel_mask & ~freed,
-            evaluable_labels=np.where(freed, self.lung_labels, self.evaluable_labels),
+            vessel_mask=vessel_mask,
+            evaluable_labels=evaluable_labels,
             lungs=tuple(
                 replace(lung, evaluable_ml=lung.evaluable_ml + float(millilitres[SIDES[lung.side]]))
                 for lung in self.lungs

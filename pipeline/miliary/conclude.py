@@ -136,10 +136,12 @@ def describe_in(
         Against randomness in these lungs.
     """
     labels = anatomy.evaluable_labels
-    kept = np.isin(labels, [SIDES[side] for side in sides])
+    described = np.zeros_like(labels)
+    for side in sides:
+        np.copyto(described, SIDES[side], where=labels == SIDES[side])
     median_mm = float(np.median(nodules.diameter_mm)) if len(nodules) else 2.0
     sensitivity = sensitivity_map(regions, anatomy.zone_labels, calibration, median_mm)
-    window = Window(np.where(kept, labels, np.uint8(0)), anatomy.geometry.spacing_mm, sensitivity)
+    window = Window(described, anatomy.geometry.spacing_mm, sensitivity)
     distances = {"pleura": anatomy.pleura_mm, "vessel": anatomy.vessel_mm}
     if anatomy.fissure_mm is not None:
         distances["fissure"] = anatomy.fissure_mm

@@ -15,7 +15,8 @@ import pytest
 
 import miliary
 import oracles_cli
-from miliary.cohort.apart import Unwanted, call_apart, n_busy
+from miliary.cohort import apart
+from miliary.cohort.apart import Unwanted, call_apart, end_servers, get_ready, n_busy
 from miliary.cohort.frames import FrameReader, Order, ready, send_frame
 
 #: A case of 60 MB more than the 250 MB of the server would be killed at once with less.
@@ -90,6 +91,24 @@ def test_memory_that_a_call_lets_go_is_used_again():
     assert answer.result < 16
 
 
+def test_a_process_that_is_ready_takes_the_next_call(tmp_path):
+    end_servers()
+    get_ready(("json.tool",))
+    (waiting,) = apart._free
+    assert call("live", tmp_path / "case-1")[0].result == "whole"
+    assert apart._free == [waiting]
+
+
+def test_a_process_that_is_not_wanted_ends_at_its_imports(tmp_path, monkeypatch):
+    end_servers()
+    (tmp_path / "endless_import.py").write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    get_ready(("endless_import",))
+    began = time.monotonic()
+    end_servers()
+    assert time.monotonic() - began < 10
+
+
 def test_several_calls_run_at_once(tmp_path):
     results = []
 
@@ -144,6 +163,16 @@ def alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_messages_that_come_at_once_are_waited_for_one_by_one():
+    reading, writing = os.pipe()
+    for message in (b"one", b"two"):
+        send_frame(writing, message)
+    os.close(writing)
+    reader = FrameReader(reading)
+    assert [reader.wait() for _ in range(3)] == [b"one", b"two", None]
+    os.close(reading)
 
 
 def test_messages_come_whole_or_not_at_all():

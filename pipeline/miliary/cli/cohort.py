@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import miliary
 from miliary.cli.progress import Progress
+from miliary.cohort.apart import end_servers
 from miliary.cohort.attempt import run_apart
 from miliary.cohort.engine import Cluster, Event, Watch, run_tasks
 from miliary.cohort.events import EventLog
@@ -163,6 +164,9 @@ class _Run:
             earlier = {task.info.case: self._table.earlier(task.info.case) for task in tasks}
             known, left = split_tasks(tasks, earlier, retry_failed=options.retry_failed)
             cluster = self._cluster(left)
+            if not left or cluster.jobs > 1 or cluster.scheduler:
+                # Workers have processes of their own: one that waits here is for nothing.
+                end_servers()
             self._log.tell("run", **self._facts(), known=len(known), jobs=cluster.jobs)
             for info in cohort.refused:
                 self._done(Outcome(failed_row(info, info.code, info.reason)))

@@ -181,10 +181,14 @@ def run_inputs(inputs: Sequence[Path], out: Path, config: Config, options: Optio
     _keep_blas_single()
     with data_only_on_stdout():
         from miliary.cli.cohort import Cohort, run_cohort
+        from miliary.cohort.attempt import await_case
         from miliary.cohort.shards import Shard
         from miliary.io.series import find_inputs
 
         shard = Shard.parse(options.shard)
+        if options.scheduler is None and options.jobs in (None, 1) and not options.resume:
+            # Imports take a second core as long as the headers take this one.
+            await_case()
         if options.parquet:
             from miliary.cohort.pages import check_parquet
 

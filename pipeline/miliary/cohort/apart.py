@@ -97,6 +97,20 @@ def call_apart(
     return answer
 
 
+def get_ready(imports: tuple[str, ...]) -> None:
+    """Start a process for a call to come; what that needs is imported meanwhile.
+
+    Parameters
+    ----------
+    imports : tuple of str
+        Modules that the call's order will name.
+    """
+    server = _Server()
+    server.send(Order(b"", 0.0, 0.0, 1, imports=imports))
+    with _lock:
+        _free.append(server)
+
+
 def n_busy() -> int:
     """Count the calls that are under way in this process.
 
@@ -112,8 +126,11 @@ def n_busy() -> int:
 def end_servers() -> None:
     """End all processes that wait for calls or are at one."""
     with _lock:
-        servers = [*_free, *_busy]
+        idle, servers = list(_free), [*_free, *_busy]
         _free.clear()
+    for server in idle:
+        # It has no child to end; at imports it would not see that it is not wanted.
+        server.kill()
     for server in servers:
         server.end()
 
@@ -146,8 +163,7 @@ class _Server:
     def ask(self, order: Order, tell: Callable[[Any], None], wanted: Callable[[], bool]) -> Answer:
         """Send an order and wait for its end."""
         result: Any = None
-        with contextlib.suppress(BrokenPipeError):
-            send_frame(self._orders, pickle.dumps(order))
+        self.send(order)
         while not self._told.ended:
             if not ready(_TICK, self._told.fd):
                 if not wanted():
@@ -163,6 +179,15 @@ class _Server:
                     result = content
         # Somebody has killed the server, and its child died with it.
         return Answer(None, End("signal", abs(self._process.wait()), 0.0))
+
+    def send(self, order: Order) -> None:
+        """Send an order; where it is dead, that shows when it is to answer."""
+        with contextlib.suppress(BrokenPipeError):
+            send_frame(self._orders, pickle.dumps(order))
+
+    def kill(self) -> None:
+        """End it at once, as it stands."""
+        self._process.kill()
 
     def end(self) -> None:
         """End it and its child, and wait until both are gone."""

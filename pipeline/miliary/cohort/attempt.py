@@ -6,7 +6,7 @@ import signal
 import time
 from dataclasses import replace
 
-from miliary.cohort.apart import call_apart
+from miliary.cohort.apart import call_apart, get_ready
 from miliary.cohort.engine import Place
 from miliary.cohort.frames import End, Order
 from miliary.cohort.inputs import run_key
@@ -18,6 +18,11 @@ _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 #: What a case needs, and what its libraries would import one by one when first used.
 _IMPORTS = ("miliary.cohort.case", "matplotlib.backends.backend_agg", "PIL.WebPImagePlugin")
+
+
+def await_case() -> None:
+    """Start the process of a first case in this one, while its headers are still read."""
+    get_ready(_IMPORTS)
 
 
 def run_apart(task: Task, place: Place) -> Outcome:

@@ -19,7 +19,7 @@ class Order:
     ----------
     call : bytes
         Pickled function and arguments; the function is also given a callable to tell of its
-        progress. Only the child unpickles them.
+        progress. Only the child unpickles them. Without any, the imports are all there is to do.
     seconds, megabytes : float
         How long it may take, and how much memory.
     threads : int
@@ -83,6 +83,10 @@ class FrameReader:
         chunk = os.read(self.fd, _CHUNK)
         self.ended = not chunk
         self._buffer += chunk
+        yield from self._whole()
+
+    def _whole(self) -> Iterator[bytes]:
+        """Take the whole messages that are here."""
         while len(self._buffer) >= _HEAD:
             stop = _HEAD + int.from_bytes(self._buffer[:_HEAD], "big")
             if len(self._buffer) < stop:
@@ -92,17 +96,18 @@ class FrameReader:
             yield message
 
     def wait(self) -> bytes | None:
-        """Wait for one message, where no more than one can come.
+        """Wait for the next message.
 
         Returns
         -------
         bytes or None
             None where the other end is closed.
         """
-        while not self.ended:
-            for message in self.read():
-                return message
-        return None
+        # Of two that came at once the second is here already.
+        message = next(self._whole(), None)
+        while message is None and not self.ended:
+            message = next(self.read(), None)
+        return message
 
 
 def send_frame(fd: int, message: bytes) -> None:

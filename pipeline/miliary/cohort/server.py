@@ -51,7 +51,8 @@ def serve() -> None:
             # What is here already is nobody's garbage: a child that looked through it would copy
             # it.
             gc.freeze()
-        if not _do(order, requests, answers):
+        # An order without a call is one to get ready.
+        if order.call and not _do(order, requests, answers):
             return
 
 

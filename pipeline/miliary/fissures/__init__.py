@@ -96,11 +96,12 @@ def find_fissures(
         With nothing found, masks are empty and distances infinite.
     """
     spacing = volume.geometry.spacing_mm
-    drawing = Drawing.blank(lung_labels.shape)
     sheets = find_sheets(volume.hu[box], lung_labels, vessel_mask, spacing, settings)
     found: list[Fissure] = []
     edges = {side: {edge for name, edge in cut if name == side} for side in sheets.evidence}
     fits = on_threads(lambda side: _fit_side(side, sheets, edges[side], settings), edges)
+    # Only now: the images that sheets were found in are gone.
+    drawing = Drawing.blank(lung_labels.shape)
     for side, fitted in zip(edges, fits, strict=True):
         found += [_describe(name, fit) for name, fit in fitted.items()]
         least = settings.min_confidence
