@@ -87,7 +87,8 @@ def compare_rinds(
         if not any(rind is not None and rind.volume_ml > 0 for rind in (before, now)):
             continue
         verdict = _verdict(before, now, settings)
-        sentence = _sentence(side, numbers, before, now, verdict) + _septa(side, cases)
+        sentence = _sentence(side, numbers, before, now, verdict)
+        sentence += _aerated(side, cases) + _septa(side, cases)
         changes.append(RindChange(*numbers, side, before, now, verdict, sentence))
     return changes
 
@@ -125,6 +126,17 @@ def _sentence(
     if shares[0] is not None and shares[1] is not None:
         told += f" Of the hemithorax {shares[0]:.0%} could be judged, then {shares[1]:.0%}."
     return told
+
+
+def _aerated(side: str, cases: tuple[CaseRecord, CaseRecord]) -> str:
+    """How much of the hemithorax holds air, whether it can be judged or not."""
+    shares = [
+        lung.volume_ml / lung.hemithorax_ml if lung and lung.hemithorax_ml else None
+        for lung in (case.side(side) for case in cases)
+    ]
+    if shares[0] is None or shares[1] is None:
+        return ""
+    return f" Aerated were {shares[0]:.0%} of it, then {shares[1]:.0%}."
 
 
 def _septa(side: str, cases: tuple[CaseRecord, CaseRecord]) -> str:

@@ -10,6 +10,8 @@ from miliary.findings import Sensitivity
 
 #: An interval of a ratio wider than by this factor is told by its lower end alone.
 _OPEN = 10.0
+#: Reason for which a lung as a whole is left out.
+_TOO_LITTLE = "collapsed or encased"
 
 
 def lung_sentence(
@@ -75,9 +77,11 @@ def _why_not(lung: LungRecord | None) -> str:
     """What of a lung is there, where it cannot be judged."""
     if lung is None:
         return "not found"
-    told = [f"{ml:.0f} ml of {reason}" for reason, ml in lung.excluded]
+    told = [f"{ml:.0f} ml of {reason}" for reason, ml in lung.excluded if reason != _TOO_LITTLE]
     if lung.hemithorax_ml is not None:
-        told.insert(0, f"{lung.volume_ml:.0f} of {lung.hemithorax_ml:.0f} ml aerated")
+        little = any(reason == _TOO_LITTLE for reason, _ in lung.excluded)
+        aerated = f"{lung.volume_ml:.0f} of {lung.hemithorax_ml:.0f} ml aerated"
+        told.insert(0, f"{aerated}, too little beside the other lung" if little else aerated)
     return ", ".join(told) or "no lung in which nodules could be seen"
 
 

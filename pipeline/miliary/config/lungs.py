@@ -188,18 +188,17 @@ class LungSettings:
         "sheets pleura lies on pleura",
         source=_BODIES,
     )
-    rind_part_in_layer: float = setting(
-        0.15, "such a body is rind when more than this share lies in the layer", source=_BODIES
-    )
     rind_on_ribs: float = setting(
-        0.1, "or when more than this share of it leans on the ribs", source=_BODIES
+        0.1, "such a body is rind when more than this share of it leans on the ribs", source=_BODIES
     )
     rind_ribs_mm: float = setting(8.0, "that is, lies this near to them", unit="mm", source=_BODIES)
     organ_least_mm: float = setting(
         12.0, "a body of less depth is no organ because of its depth", unit="mm", source=_BODIES
     )
     organ_in_layer: float = setting(
-        0.3, "of an organ no larger share lies in the layer", source=_BODIES
+        0.3,
+        "of an organ no larger share lies in the layer; a flat body with more is rind",
+        source=_BODIES,
     )
     rind_closing_mm: float = setting(4.0, "gaps of a rind up to twice this are rind", unit="mm")
     rind_lobe_mm: float = setting(

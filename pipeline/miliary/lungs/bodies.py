@@ -68,8 +68,8 @@ def choose_bodies(
     Rays from the lung tell of a layer, but they see neither where it ends at an organ of its own
     density, nor the sheets in which pleura lies on pleura where the lung has withdrawn. So the
     soft tissue inside the ribs is cut at its waists. A body is rind when most of it lies in that
-    layer; or when it is as flat as a rind, hangs together with one more widely than with an organ,
-    and leans on the ribs or lies in the layer in part.
+    layer; or when it is as flat as a rind and either a good part of it lies in the layer, or it
+    leans on the ribs and hangs together with a rind more widely than with an organ.
 
     Parameters
     ----------
@@ -105,12 +105,11 @@ def choose_bodies(
     strong[0] = organ[0] = False
     organ &= ~strong
     won = bodies.share(_contest(bodies, strong, organ, inside) == _RIND) > 0.5
-    won |= in_layer > settings.organ_in_layer
     near_ribs = ribs.costal & (ribs.depth_mm < settings.rind_ribs_mm)
-    leans = bodies.share(near_ribs) > settings.rind_on_ribs
-    leans |= in_layer > settings.rind_part_in_layer
+    leans = won & (bodies.share(near_ribs) > settings.rind_on_ribs)
+    leans |= in_layer > settings.organ_in_layer
     flat_mm = max(settings.rind_flat * thick_mm, settings.rind_least_mm)
-    chosen = strong | (won & leans & ~organ & (peak < flat_mm))
+    chosen = strong | (leans & ~organ & (peak < flat_mm))
     chosen[0] = False
     # What lies on an organ without a waist between them is as thick as elsewhere.
     on_organ = layer & organ[bodies.labels] & (away_mm < thick_mm)
