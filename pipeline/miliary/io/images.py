@@ -52,20 +52,18 @@ def write_mask(
     if (part.size and part.min() < 0) or highest > np.iinfo(np.uint16).max:
         raise ValueError(f"labels must be 0 to 65535, got {part.min()} to {highest}")
     dtype = np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16
-    box = box or tuple(slice(0, n) for n in geometry.shape)  # type: ignore[assignment]
     # Not named here: SimpleITK has a copy, and one of the whole grid is enough.
     image = sitk.GetImageFromArray(_on_grid(part.astype(dtype, copy=False), geometry, box))
     return _write(path, image, geometry)
 
 
-def _on_grid(part: AnyArray, geometry: Geometry, box: Box) -> AnyArray:
+def _on_grid(part: AnyArray, geometry: Geometry, box: Box | None) -> AnyArray:
     """Put a part into the whole grid, with 0 round it."""
     whole = np.zeros(geometry.shape, part.dtype)
-    if whole[box].shape != part.shape:
-        raise ValueError(
-            f"labels must fill their box {whole[box].shape} of the grid, got {part.shape}"
-        )
-    whole[box] = part
+    room = whole if box is None else whole[box]
+    if room.shape != part.shape:
+        raise ValueError(f"labels must fill their box {room.shape} of the grid, got {part.shape}")
+    room[...] = part
     return whole
 
 
