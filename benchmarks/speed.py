@@ -203,13 +203,16 @@ def draw() -> None:
     kept = {name: kept_rows(name) for name in ("stages", "peers", "slices")}
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=(3, 2))
     for y, (name, column) in enumerate((("peers", 3), ("stages", 3))):
-        at = 0.0
-        for row in kept[name][:-1]:
-            if row[0] == "vessels: frangi":
+        at, rows = 0.0, kept[name][:-1]
+        # Of the two vessel filters of the chain the faster one counts.
+        filters = [row for row in rows if row[0].startswith("vessels:")]
+        slower = max(filters, key=lambda row: float(row[column]), default=None)
+        for row in rows:
+            if row is slower:
                 continue
             width = float(row[column])
             left.barh(y, width, left=at, height=0.6, edgecolor="white")
-            if width > 12 or (name == "stages" and width > 1.5):
+            if width > 18:
                 left.text(at + width / 2, y, row[0].split(":")[0], ha="center", va="center", size=7)
             at += width
         left.text(at, y, f"  {at:.0f}", va="center")

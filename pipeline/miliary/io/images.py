@@ -52,18 +52,19 @@ def write_mask(
     if (part.size and part.min() < 0) or highest > np.iinfo(np.uint16).max:
         raise ValueError(f"labels must be 0 to 65535, got {part.min()} to {highest}")
     dtype = np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16
-    sides = box or tuple(slice(0, n) for n in geometry.shape)
-    bounds = [side.indices(n) for side, n in zip(sides, geometry.shape, strict=True)]
-    room = tuple(stop - start for start, stop, _ in bounds)
-    if room != part.shape:
-        raise ValueError(f"labels must fill their box {room} of the grid, got {part.shape}")
-    # Filled up by SimpleITK, so that the whole grid is in memory once and not twice.
-    image = sitk.ConstantPad(
-        sitk.GetImageFromArray(part.astype(dtype)),
-        [start for start, *_ in bounds[::-1]],
-        [n - stop for (_, stop, _), n in zip(bounds[::-1], geometry.shape[::-1], strict=True)],
-    )
+    # Not named here: SimpleITK has a copy, and one of the whole grid is enough.
+    image = sitk.GetImageFromArray(_on_grid(part.astype(dtype, copy=False), geometry, box))
     return _write(path, image, geometry)
+
+
+def _on_grid(part: AnyArray, geometry: Geometry, box: Box | None) -> AnyArray:
+    """Put a part into the whole grid, with 0 round it."""
+    whole = np.zeros(geometry.shape, part.dtype)
+    room = whole if box is None else whole[box]
+    if room.shape != part.shape:
+        raise ValueError(f"labels must fill their box {room.shape} of the grid, got {part.shape}")
+    room[...] = part
+    return whole
 
 
 def write_map(path: str | Path, values: AnyArray, geometry: Geometry) -> Path:
