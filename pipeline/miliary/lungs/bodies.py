@@ -137,7 +137,8 @@ def _cut(hu: FloatArray, inside: BoolArray, threshold_hu: float, spacing_mm: Flo
         blurred, min_distance=_APART, labels=inside.astype(np.uint8), exclude_border=False
     )
     markers = np.zeros(inside.shape, np.int32)
-    markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    # Where there is no tissue, scikit-image gives an array of no known width.
+    markers[tuple(peaks.reshape(-1, 3).T)] = np.arange(1, len(peaks) + 1)
     labels: IntArray = watershed(-blurred, markers, mask=inside)
     peak_mm = np.zeros(len(peaks) + 1)
     np.maximum.at(peak_mm, labels.ravel(), depth.ravel())
