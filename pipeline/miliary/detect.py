@@ -12,10 +12,10 @@ from miliary.arrays import AnyArray, BoolArray, FloatArray
 from miliary.config.detect import DetectSettings
 from miliary.kernels.apparent import apparent_diameters
 from miliary.kernels.blobs import DIAMETER_PER_SIGMA, Blobs, find_blobs
-from miliary.kernels.blocks import block_means
 from miliary.kernels.filters import smooth, smooth_at
 from miliary.kernels.maxima import suppress_neighbours
 from miliary.kernels.rays import ray_features
+from miliary.kernels.regions import block_mean
 from miliary.model import Detector, FeatureSpec, load_detector
 from miliary.nodules import Candidates
 
@@ -109,8 +109,11 @@ def find_larger(
     # What the blocks and a usual scan have blurred already is not blurred again.
     blurred = _USUAL_SIGMA_MM**2 + float(np.mean((coarse_mm**2 - spacing**2) / 12))
     sigma_mm = np.sqrt(max((times * _USUAL_SIGMA_MM) ** 2 - blurred, 0.0))
-    image = smooth(block_means(hu, block, cap=spec.cap_hu), sigma_mm, coarse_mm)
-    inside = block_means(inside_lung, block) > 0.5
+    # Whole blocks only: the middle of a part of one would lie elsewhere.
+    whole = tuple(slice(0, n // side * side) for n, side in zip(hu.shape, block, strict=True))
+    factors = (int(block[0]), int(block[1]), int(block[2]))
+    image = smooth(block_mean(hu[whole], factors, cap=spec.cap_hu), sigma_mm, coarse_mm)
+    inside = block_mean(inside_lung[whole], factors) > 0.5
     blobs, features = find_candidates(
         image, inside, coarse_mm / times, spec, promising=detector.promising
     )

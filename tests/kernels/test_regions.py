@@ -27,6 +27,13 @@ def test_block_mean_matches_the_loop(rng, factors):
     assert_allclose(block_mean(image, factors), oracles.block_mean(image, factors), rtol=1e-5)
 
 
+def test_block_mean_counts_what_is_above_a_cap_as_the_cap(rng):
+    image = rng.integers(-1000, 400, (19, 23, 29)).astype(np.int16)
+    capped = block_mean(image, (2, 3, 3), cap=60.0)
+    assert_array_equal(capped, block_mean(np.minimum(image, 60), (2, 3, 3)))
+    assert (capped < block_mean(image, (2, 3, 3))).any()
+
+
 def test_stretching_block_means_of_a_blocky_image_gives_it_back(rng):
     coarse = rng.integers(-1000, 100, (10, 8, 15)).astype(np.int16)
     fine = stretch(coarse, (2, 3, 2), SHAPE)

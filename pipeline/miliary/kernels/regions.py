@@ -12,7 +12,9 @@ from miliary.kernels.distances import depth_inside
 from miliary.kernels.slabs import on_threads
 
 
-def block_mean(image: AnyArray, factors: tuple[int, int, int]) -> FloatArray:
+def block_mean(
+    image: AnyArray, factors: tuple[int, int, int], *, cap: float = np.inf
+) -> FloatArray:
     """Average an image over blocks of voxels.
 
     Parameters
@@ -21,6 +23,8 @@ def block_mean(image: AnyArray, factors: tuple[int, int, int]) -> FloatArray:
         Image.
     factors : (3,) int
         Voxels of a block along z, y and x.
+    cap : float
+        What is larger counts as this.
 
     Returns
     -------
@@ -38,7 +42,7 @@ def block_mean(image: AnyArray, factors: tuple[int, int, int]) -> FloatArray:
     def work(k: int) -> None:
         total = np.zeros(image.shape[1:], np.float32)
         for section in image[k * fz : (k + 1) * fz]:
-            total += section
+            total += section if np.isinf(cap) else np.minimum(section, np.float32(cap))
         total = _sum_columns(_sum_rows(total, fy, shape[1]), fx, shape[2])
         result[k] = total / (counts * np.float32(deep[k]))
 
