@@ -10,7 +10,7 @@ from scipy import optimize
 from miliary.anatomy import LEFT, RIGHT, Anatomy, Lung
 from miliary.geometry import Geometry
 from miliary.kernels.balls import ball_profile, render_balls
-from miliary.model import Detector, Perceptron
+from miliary.model import Detector, FeatureSpec, Perceptron
 
 SHAPE, SPACING = (19, 23, 29), np.array([1.25, 0.7, 0.8])
 LUNG_HU, TISSUE_HU = -850.0, 30.0
@@ -123,8 +123,18 @@ def linear_perceptron(n_features, column, *, mean=0.0, scale=1.0):
 
 def linear_detector(n_own, n_features, column, *, mean=0.0, scale=1.0):
     """Make a detector that drops no blob and goes by one of the features."""
-    second = linear_perceptron(n_features, column, mean=mean, scale=scale)
-    return Detector(linear_perceptron(n_own, 0, mean=0.0), -1e9, (second,))
+    spec = FeatureSpec()
+    n_glance = n_own + n_around(spec.glance, len(spec.sigmas_mm))
+    thorough = linear_perceptron(n_features, column, mean=mean, scale=scale)
+    short = (linear_perceptron(n_own, 0), -1e9, linear_perceptron(n_glance, 0), -1e9)
+    return Detector(*short, (thorough,))
+
+
+def n_around(look, n_scales):
+    """Count what a look tells besides the blob's own numbers."""
+    radii, rays = len(look.rays.radii_mm), look.rays
+    ridges = (radii - 1) * (len(rays.ridge_quantiles) + len(rays.axis_quantiles))
+    return 2 + 3 + n_scales + radii * len(rays.shell_quantiles) + ridges + 3 * (2 * radii - 1)
 
 
 def box_anatomy(shape=SHAPE, spacing_mm=SPACING, *, origin_mm=(-10.0, 20.0, 30.0), lobes=False):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -10,7 +12,7 @@ import oracles_detect as oracles
 from miliary.config.detect import DetectSettings
 from miliary.detect import _wide_ones, detect, find_candidates, find_larger
 from miliary.kernels.filters import smooth
-from miliary.model import Detector, FeatureSpec, load_detector
+from miliary.model import FeatureSpec, load_detector
 from miliary.nodules import Candidates
 
 SPACING = np.array([1.0, 0.7, 0.75])
@@ -19,13 +21,7 @@ SPEC = FeatureSpec()
 #: Columns: three curvatures, a Laplacian a scale, scale and middle; then contrast and background.
 N_OWN = 3 + len(SPEC.sigmas_mm) + 2
 CONTRAST = N_OWN
-N_RADII = len(SPEC.rays.radii_mm)
-N_FEATURES = (
-    (N_OWN + 2 + 3 + len(SPEC.sigmas_mm))
-    + N_RADII * len(SPEC.rays.shell_quantiles)
-    + (N_RADII - 1) * (len(SPEC.rays.ridge_quantiles) + len(SPEC.rays.axis_quantiles))
-    + 3 * (2 * N_RADII - 1)
-)
+N_FEATURES = N_OWN + oracles.n_around(SPEC.thorough, len(SPEC.sigmas_mm))
 #: A stand-in for the trained detector: likely where the contrast is above 200 HU.
 BY_CONTRAST = oracles.linear_detector(N_OWN, N_FEATURES, CONTRAST, mean=200.0, scale=30.0)
 
@@ -112,26 +108,28 @@ def test_contrast_is_that_of_the_ball_and_bright_voxels_are_capped(rng):
     assert capped[:, CONTRAST].max() < 850 + SPEC.cap_hu + 1
 
 
-def test_the_first_look_drops_blobs_and_changes_nothing_of_the_others(rng):
+def test_short_looks_drop_blobs_and_change_nothing_of_the_others(rng):
     image, inside, _ = lung(rng, 2.0, noise_hu=40.0)
     blobs, features = find_candidates(image, inside, SPACING, SPEC)
     bright = np.median(features[:, N_OWN - 1])
-    some, described = find_candidates(
-        image, inside, SPACING, SPEC, promising=lambda own: own[:, -1] > bright
-    )
-    kept = features[:, N_OWN - 1] > bright
+
+    def above(seen):
+        return seen[:, N_OWN - 1] > bright
+
+    kept = above(features)
     assert 0 < kept.sum() < len(kept)
-    assert_array_equal(some.voxel_zyx, blobs.voxel_zyx[kept])
-    assert_array_equal(described, features[kept])
-    whole = linear_like(BY_CONTRAST, first_logit=-1e9)
-    none = linear_like(BY_CONTRAST, first_logit=1e9)
-    every = DetectSettings(keep_all=True)
-    assert len(detect(image, inside, SPACING, every, detector=whole)) > 0
+    for sieve in ({"promising": above}, {"still_promising": above}):
+        some, described = find_candidates(image, inside, SPACING, SPEC, **sieve)
+        assert_array_equal(some.voxel_zyx, blobs.voxel_zyx[kept])
+        assert_array_equal(described, features[kept])
+
+
+@pytest.mark.parametrize("limit", ["first_logit", "glance_logit"])
+def test_what_a_short_look_refuses_is_not_found(rng, limit):
+    image, inside, _ = lung(rng, 2.0, noise_hu=40.0)
+    every, none = DetectSettings(keep_all=True), replace(BY_CONTRAST, **{limit: 1e9})
+    assert len(detect(image, inside, SPACING, every, detector=BY_CONTRAST)) > 0
     assert len(detect(image, inside, SPACING, every, detector=none)) == 0
-
-
-def linear_like(detector, *, first_logit):
-    return Detector(detector.first, first_logit, detector.second)
 
 
 def test_features_do_not_change_when_the_scan_is_mirrored_or_stored_as_integers(rng):

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import special
 
-from miliary.detect import describe_blobs, find_candidates
+from miliary.detect import describe_around, describe_blobs, find_candidates
 from miliary.model import Detector, FeatureSpec, Perceptron, load_detector
 from oracles_detect import SHAPE, SPACING, linear_detector, linear_perceptron
 
@@ -62,12 +62,14 @@ def test_no_candidates_have_no_probabilities_and_other_features_are_refused():
         detector.promising(np.empty((2, 3), np.float32))
 
 
-def test_the_first_look_passes_what_reaches_its_limit_and_the_second_takes_the_mean():
-    first = linear_perceptron(1, 0)
+def test_short_looks_pass_what_reaches_their_limits_and_the_thorough_one_takes_the_mean():
+    first, glance = linear_perceptron(1, 0), linear_perceptron(2, 1)
     members = (linear_perceptron(2, 0), linear_perceptron(2, 1))
-    detector = Detector(first, 1.5, members)
+    detector = Detector(first, 1.5, glance, 0.5, members)
     seen = detector.promising(np.array([[1.4], [1.5], [2.0]], np.float32))
     assert seen.tolist() == [False, True, True]
+    glanced = detector.still_promising(np.array([[9.0, 0.4], [0.0, 0.5]], np.float32))
+    assert glanced.tolist() == [False, True]
     found = detector.probability(np.array([[1.0, 3.0]], np.float32))
     assert_allclose(found, special.expit(2.0))
 
@@ -77,9 +79,13 @@ def test_the_weights_of_the_package_fit_its_features():
     image = np.full(SHAPE, -850, np.float32)
     inside = np.ones(SHAPE, bool)
     _, own = describe_blobs(image, inside, SPACING, FeatureSpec())
-    _, features = find_candidates(image, inside, SPACING, FeatureSpec())
-    assert len(detector.second) >= 1
-    for seen, look in [(own, detector.first), *((features, look) for look in detector.second)]:
+    blobs, features = find_candidates(image, inside, SPACING, FeatureSpec())
+    spec = FeatureSpec()
+    glanced = describe_around(image, SPACING, blobs, own, spec, spec.glance)
+    assert len(detector.thorough) >= 1
+    looks = [(own, detector.first), (glanced, detector.glance)]
+    looks += [(features, look) for look in detector.thorough]
+    for seen, look in looks:
         assert seen.shape == (0, len(look.mean))
         sizes = [len(look.mean), *(weight.shape[1] for weight in look.weights)]
         assert [weight.shape[0] for weight in look.weights] == sizes[:-1]
@@ -93,9 +99,11 @@ def test_the_weights_of_the_package_fit_its_features():
 
 def test_the_spec_is_frozen_and_its_indices_point_into_it():
     spec = FeatureSpec()
-    assert spec.background_radius < len(spec.rays.radii_mm)
-    assert spec.background_quantile < len(spec.rays.shell_quantiles)
-    numbers = [getattr(spec, f.name) for f in fields(spec) if f.name != "rays"]
+    for look in (spec.glance, spec.thorough):
+        assert look.background_radius < len(look.rays.radii_mm)
+        assert look.background_quantile < len(look.rays.shell_quantiles)
+    looks = ("glance", "thorough")
+    numbers = [getattr(spec, f.name) for f in fields(spec) if f.name not in looks]
     assert all(isinstance(number, int | float | tuple) for number in numbers)
     with pytest.raises(AttributeError):
         spec.merge_mm = 2.0

@@ -11,6 +11,7 @@ from miliary import pattern as patterns
 from miliary.analysis import Analysis
 from miliary.anatomy import Anatomy
 from miliary.arrays import AnyArray, FloatArray, IntArray, LabelArray
+from miliary.beside import beside
 from miliary.calibrate import (
     Trials,
     correct_sizes,
@@ -94,11 +95,11 @@ def analyze(
     clock("lungs")
     masks = segment_lungs(volume, config.lungs)
     hu = volume.hu[masks.box]
-    clock("detect")
-    # Needs the lungs alone: now no other image takes memory beside those of its scales.
+    # Candidates need the lungs alone: they are looked for beside the anatomy.
+    inside, spacing_mm = masks.lung_labels > 0, masks.geometry.spacing_mm
     scoring = replace(config.detect, keep_all=True)
-    scored = detect(hu, masks.lung_labels > 0, masks.geometry.spacing_mm, scoring)
-    kept = config.detect.keep_all | (scored.score >= config.detect.threshold)
+    clock("detect")
+    candidates = beside(lambda: detect(hu, inside, spacing_mm, scoring))
     anatomy = _with_vessels_and_fissures(
         volume, masks, config.lungs, config.vessels, config.fissures, clock
     )
@@ -106,7 +107,10 @@ def analyze(
     clock("quality")
     quality = estimate_quality(hu, anatomy, config.quality)
     anatomy = with_septa(hu, anatomy, quality, volume.slice_mm, config.fissures)
+    clock("detect")
+    scored = candidates()
     clock("measure")
+    kept = config.detect.keep_all | (scored.score >= config.detect.threshold)
     measured = measure(hu, anatomy, scored.take(kept), quality, config.measure)
     clock("calibrate")
     known = measured.take(measured.score >= config.detect.threshold)

@@ -16,8 +16,11 @@ from miliary.kernels.filters import smooth, smooth_at
 from miliary.kernels.maxima import suppress_neighbours
 from miliary.kernels.rays import ray_features
 from miliary.kernels.regions import block_mean
-from miliary.model import Detector, FeatureSpec, load_detector
+from miliary.model import Detector, FeatureSpec, Look, load_detector
 from miliary.nodules import Candidates
+
+#: Tells from numbers of N blobs which ones are worth more time.
+Sieve = Callable[[FloatArray], BoolArray]
 
 #: Point spread (sigma) and voxel side in mm of the scans that a nodule of 2 mm is seen in.
 _USUAL_SIGMA_MM, _USUAL_VOXEL_MM = 0.5, 0.8
@@ -59,7 +62,13 @@ def detect(
     """
     detector = detector or load_detector()
     blobs, features = find_candidates(
-        hu, inside_lung, spacing_mm, FeatureSpec(), near=near, promising=detector.promising
+        hu,
+        inside_lung,
+        spacing_mm,
+        FeatureSpec(),
+        near=near,
+        promising=detector.promising,
+        still_promising=detector.still_promising,
     )
     score = detector.probability(features)
     candidates = Candidates(blobs.index_zyx, blobs.sigma_mm, blobs.curvatures_hu[:, 0], score)
@@ -115,7 +124,12 @@ def find_larger(
     image = smooth(block_mean(hu[whole], factors, cap=spec.cap_hu), sigma_mm, coarse_mm)
     inside = block_mean(inside_lung[whole], factors) > 0.5
     blobs, features = find_candidates(
-        image, inside, coarse_mm / times, spec, promising=detector.promising
+        image,
+        inside,
+        coarse_mm / times,
+        spec,
+        promising=detector.promising,
+        still_promising=detector.still_promising,
     )
     found = Candidates(
         index_zyx=blobs.index_zyx * block + (block - 1) / 2,
@@ -167,7 +181,8 @@ def find_candidates(
     spec: FeatureSpec,
     *,
     near: BoolArray | None = None,
-    promising: Callable[[FloatArray], BoolArray] | None = None,
+    promising: Sieve | None = None,
+    still_promising: Sieve | None = None,
 ) -> tuple[Blobs, FloatArray]:
     """Find blobs and describe each by numbers that do not change when the scan is turned.
 
@@ -183,9 +198,9 @@ def find_candidates(
         What to look at.
     near : (z, y, x) bool or None
         Where given, only blobs in it are kept and described.
-    promising : callable or None
-        Tells from the (N, B) numbers of the blobs themselves which ones to describe; all of them
-        unless given.
+    promising, still_promising : callable or None
+        Tell from the (N, B) numbers of the blobs themselves which ones to glance at, and from the
+        (N, G) numbers of a glance which ones to describe; all of them unless given.
 
     Returns
     -------
@@ -200,8 +215,10 @@ def find_candidates(
     if promising is not None:
         kept = promising(own)
         blobs, own = blobs.take(kept), own[kept]
-    around = _surroundings(capped, spacing, blobs, own[:, -1:], spec)
-    return blobs, np.concatenate([own, around], axis=1)
+    if still_promising is not None:
+        kept = still_promising(describe_around(capped, spacing, blobs, own, spec, spec.glance))
+        blobs, own = blobs.take(kept), own[kept]
+    return blobs, describe_around(capped, spacing, blobs, own, spec, spec.thorough)
 
 
 def describe_blobs(
@@ -248,19 +265,45 @@ def describe_blobs(
     return blobs, np.concatenate(own, axis=1).astype(np.float32)
 
 
-def _surroundings(
-    capped: FloatArray, spacing: FloatArray, blobs: Blobs, centre: FloatArray, spec: FeatureSpec
+def describe_around(
+    capped: FloatArray,
+    spacing_mm: FloatArray,
+    blobs: Blobs,
+    own: FloatArray,
+    spec: FeatureSpec,
+    look: Look,
 ) -> FloatArray:
-    """Contrast, background, and all else as parts of the contrast.
+    """Add to what blobs tell of themselves what is seen around them.
 
-    So a scanner with a sharper or softer kernel shows the detector the same thing; the contrast
-    itself stands beside them.
+    Contrast, background, and all else as parts of the contrast. So a scanner with a sharper or
+    softer kernel shows the detector the same thing; the contrast itself stands beside them.
+
+    Parameters
+    ----------
+    capped : (z, y, x) float32
+        Hounsfield units, none above the cap.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+    blobs : Blobs
+        N of them.
+    own : (N, B) float32
+        As `describe_blobs` gives them.
+    spec : FeatureSpec
+        Least contrast.
+    look : Look
+        Which rays.
+
+    Returns
+    -------
+    (N, F) float32
+        The B numbers first.
     """
-    rays = ray_features(capped, blobs.index_zyx, spacing, spec.rays)
-    level = spec.background_radius * len(spec.rays.shell_quantiles) + spec.background_quantile
+    rays = ray_features(capped, blobs.index_zyx, spacing_mm, look.rays)
+    level = look.background_radius * len(look.rays.shell_quantiles) + look.background_quantile
     background = rays.levels_hu[:, level, None]
-    contrast = np.maximum(centre - background, spec.min_contrast_hu)
+    contrast = np.maximum(own[:, -1:] - background, spec.min_contrast_hu)
     parts = [
+        own,
         contrast,
         background,
         blobs.curvatures_hu / contrast,

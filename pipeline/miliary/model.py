@@ -17,12 +17,47 @@ from miliary.kernels.rays import RaySpec
 WEIGHTS_FILE = "detector.npz"
 
 
-_RAYS = RaySpec(
-    n_directions=184,
-    radii_mm=(0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0),
-    shell_quantiles=(0, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.93, 0.97, 1),
-    ridge_quantiles=(0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 1),
-    axis_quantiles=(0.5, 0.8, 0.9, 0.95, 1),
+@dataclass(frozen=True)
+class Look:
+    """What is seen around a candidate.
+
+    Parameters
+    ----------
+    rays : RaySpec
+        What is measured along its rays.
+    background_radius : int
+        Which of the radii tells the level of the lung around.
+    background_quantile : int
+        Which of the shell quantiles does.
+    """
+
+    rays: RaySpec
+    background_radius: int
+    background_quantile: int
+
+
+#: A tenth of the samples of the thorough look.
+_GLANCE = Look(
+    RaySpec(
+        n_directions=46,
+        radii_mm=(1.5, 2.5, 3.5, 5.0),
+        shell_quantiles=(0, 0.15, 0.5, 0.85, 0.97, 1),
+        ridge_quantiles=(0.3, 0.8, 0.95, 1),
+        axis_quantiles=(0.5, 0.9, 1),
+    ),
+    background_radius=2,
+    background_quantile=1,
+)
+_THOROUGH = Look(
+    RaySpec(
+        n_directions=184,
+        radii_mm=(0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0),
+        shell_quantiles=(0, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.93, 0.97, 1),
+        ridge_quantiles=(0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 1),
+        axis_quantiles=(0.5, 0.8, 0.9, 0.95, 1),
+    ),
+    background_radius=7,
+    background_quantile=3,
 )
 
 
@@ -41,12 +76,8 @@ class FeatureSpec:
     cap_hu, outside_hu : float
         Brighter voxels are cut to `cap_hu`; what is not lung is set to `outside_hu` where blobs
         are looked for.
-    rays : RaySpec
-        What is measured along the rays of a candidate.
-    background_radius : int
-        Which of the radii tells the level of the lung around.
-    background_quantile : int
-        Which of the shell quantiles does.
+    glance, thorough : Look
+        What is seen around a candidate at little cost, and in full.
     min_contrast_hu : float
         Contrasts are divided by at least this much.
     centre_sigma_mm : float
@@ -59,9 +90,8 @@ class FeatureSpec:
     merge_mm: float = 0.7
     cap_hu: float = 60.0
     outside_hu: float = -850.0
-    rays: RaySpec = _RAYS
-    background_radius: int = 7
-    background_quantile: int = 3
+    glance: Look = _GLANCE
+    thorough: Look = _THOROUGH
     min_contrast_hu: float = 50.0
     centre_sigma_mm: float = 0.6
 
@@ -119,7 +149,7 @@ class Perceptron:
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """Two looks: a short one that drops what is plainly no nodule, and a thorough one.
+    """Two short looks that drop what is plainly no nodule, and a thorough one.
 
     Parameters
     ----------
@@ -127,16 +157,22 @@ class Detector:
         Sees what the blob itself tells.
     first_logit : float
         Blobs below it are dropped.
-    second : tuple of Perceptron
-        See the rays too; the mean of their logits counts.
+    glance : Perceptron
+        Sees a few rays too.
+    glance_logit : float
+        Blobs below it are dropped.
+    thorough : tuple of Perceptron
+        See all rays; the mean of their logits counts.
     """
 
     first: Perceptron
     first_logit: float
-    second: tuple[Perceptron, ...]
+    glance: Perceptron
+    glance_logit: float
+    thorough: tuple[Perceptron, ...]
 
     def promising(self, blob_features: FloatArray) -> BoolArray:
-        """Tell which blobs deserve the second look.
+        """Tell which blobs deserve a glance.
 
         Parameters
         ----------
@@ -149,6 +185,22 @@ class Detector:
             False for what is plainly no nodule.
         """
         worth: BoolArray = self.first.logit(blob_features) >= self.first_logit
+        return worth
+
+    def still_promising(self, glance_features: FloatArray) -> BoolArray:
+        """Tell which blobs deserve the thorough look.
+
+        Parameters
+        ----------
+        glance_features : (N, G) float32
+            What a glance at N blobs tells.
+
+        Returns
+        -------
+        (N,) bool
+            False for what is no nodule.
+        """
+        worth: BoolArray = self.glance.logit(glance_features) >= self.glance_logit
         return worth
 
     def probability(self, features: FloatArray) -> FloatArray:
@@ -164,7 +216,7 @@ class Detector:
         (N,) float64
             0 to 1.
         """
-        logits = np.stack([member.logit(features) for member in self.second]).mean(axis=0)
+        logits = np.stack([member.logit(features) for member in self.thorough]).mean(axis=0)
         probability: FloatArray = special.expit(logits)
         return probability
 
@@ -190,7 +242,7 @@ def read_detector(file: IO[bytes]) -> Detector:
     ----------
     file : binary file
         An uncompressed or compressed `.npz`; the arrays of each perceptron stand behind its
-        name and a dot: `first`, `second0`, `second1` and so on.
+        name and a dot: `first`, `glance`, `thorough0`, `thorough1` and so on.
 
     Returns
     -------
@@ -198,11 +250,13 @@ def read_detector(file: IO[bytes]) -> Detector:
         Ready to use.
     """
     with np.load(file, allow_pickle=False) as arrays:
-        members = sum(name.startswith("second") and name.endswith(".mean") for name in arrays)
+        members = sum(name.startswith("thorough") and name.endswith(".mean") for name in arrays)
         return Detector(
             first=_perceptron(arrays, "first"),
             first_logit=float(arrays["first_logit"]),
-            second=tuple(_perceptron(arrays, f"second{k}") for k in range(members)),
+            glance=_perceptron(arrays, "glance"),
+            glance_logit=float(arrays["glance_logit"]),
+            thorough=tuple(_perceptron(arrays, f"thorough{k}") for k in range(members)),
         )
 
 

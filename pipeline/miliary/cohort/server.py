@@ -21,13 +21,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from miliary.beside import allow_forks, die_with
 from miliary.cohort.frames import End, FrameReader, Order, ready, send_frame
 
 #: Seconds between two looks at how much memory a child takes.
 _TICK = 0.1
-
-#: Linux's number of the wish to be told, by a signal, that one's parent has died.
-_PR_SET_PDEATHSIG = 1
 
 #: glibc's numbers of its options: one arena, so that threads share what is free; nothing given
 #: back; and no image in a mapping of its own, which would be given back when it is freed.
@@ -131,9 +129,10 @@ def _child(order: Order, writing: int, parent: int) -> None:
     code = 1
     try:
         os.setpgid(0, 0)
-        _die_with(parent)
+        die_with(parent)
         _limit(order.megabytes)
         keep_memory()
+        allow_forks()
         os.environ["MILIARY_THREADS"] = str(order.threads)
 
         def tell(message: Any) -> None:
@@ -152,14 +151,6 @@ def _child(order: Order, writing: int, parent: int) -> None:
         sys.stderr.flush()
         # Without the exit handlers of the server, whose process this was.
         os._exit(code)
-
-
-def _die_with(parent: int) -> None:
-    """Ask to be killed when the parent dies, where the system can."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def _limit(megabytes: float) -> None:

@@ -155,6 +155,13 @@ def _pool(n: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n, thread_name_prefix="miliary")
 
 
+def dismiss_helpers() -> None:
+    """End all helpers, for a fork; the next work on threads makes new ones."""
+    for n in range(1, n_threads()):
+        _pool(n).shutdown()
+    _pool.cache_clear()
+
+
 # A forked child has the pool but none of its threads: it makes its own.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
