@@ -11,7 +11,6 @@ from miliary import pattern as patterns
 from miliary.analysis import Analysis
 from miliary.anatomy import Anatomy
 from miliary.arrays import AnyArray, FloatArray, IntArray, LabelArray
-from miliary.beside import beside
 from miliary.calibrate import (
     Trials,
     correct_sizes,
@@ -35,6 +34,7 @@ from miliary.detect import detect
 from miliary.findings import Calibration, ImageQuality
 from miliary.fissures import find_fissures
 from miliary.fissures.septa import with_septa
+from miliary.kernels.forks import beside
 from miliary.lungs import LungMasks, build_anatomy, segment_lungs
 from miliary.measure import fit_diameters, measure
 from miliary.nodules import Nodules

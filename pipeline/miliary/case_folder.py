@@ -36,6 +36,7 @@ from miliary.io.case_places import (
 )
 from miliary.io.images import write_map, write_mask
 from miliary.io.tables import write_csv, write_json
+from miliary.kernels.forks import beside
 from miliary.kernels.slabs import n_threads
 from miliary.report.page import render_report
 from miliary.report.thumbnail import render_thumbnail
@@ -122,6 +123,8 @@ def _fill(
     started = time.perf_counter()
     labels = draw_nodules(analysis.nodules, analysis.anatomy)
     facts = _provenance(analysis) | extra
+    # The page is drawn by many short calls: in a process of its own.
+    page = beside(lambda: render_report(analysis, facts))
     # One after the other: each takes the memory of a byte a voxel of the whole scan.
     with ThreadPoolExecutor(1) as pool:
         images = images_of(analysis.anatomy, labels)
@@ -136,10 +139,9 @@ def _fill(
         (folder / THUMBNAIL).write_bytes(render_thumbnail(analysis))
         if analysis.anatomy.rinds:
             write_csv(folder / "rinds.csv", rind_columns(analysis.anatomy))
-        page = render_report(analysis, facts)
-        (folder / REPORT).write_text(page, encoding="utf-8")
         if analysis.config.report.viewer:
             (folder / VIEWER).write_text(render_viewer(analysis), encoding="utf-8")
+        (folder / REPORT).write_text(page(), encoding="utf-8")
         for job in jobs:
             job.result()
     facts["seconds"] = {**facts["seconds"], "write": time.perf_counter() - started}

@@ -21,8 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from miliary.beside import allow_forks, die_with
 from miliary.cohort.frames import End, FrameReader, Order, ready, send_frame
+from miliary.kernels.forks import allow_forks, die_with
 
 #: Seconds between two looks at how much memory a child takes.
 _TICK = 0.1

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
-from miliary.kernels.slabs import on_threads
+from miliary.kernels.forks import on_processes
 
 #: Order of the parameters of a fit.
 _Z, _Y, _X, _RADIUS, _CONTRAST, _BACKGROUND = range(6)
@@ -238,7 +238,7 @@ def fit_balls(
         return _fit_batch(image, inside, start[rows], diameter[rows], spacing, ball, model)
 
     batches = np.array_split(np.arange(len(start)), max(1, -(-len(start) // batch)))
-    parts = on_threads(fit, batches)
+    parts = on_processes(fit, batches)
     joined = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
     return BallFit(*joined)
 

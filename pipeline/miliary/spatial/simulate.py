@@ -12,9 +12,9 @@ from scipy.spatial import KDTree
 
 from miliary.arrays import BoolArray, FloatArray, IntArray
 from miliary.config.spatial import SpatialSettings
+from miliary.kernels.forks import on_processes
 from miliary.kernels.pairs import nearest_distances, pair_histogram
 from miliary.kernels.points import censored_counts
-from miliary.kernels.slabs import on_threads
 from miliary.spatial.window import Window
 
 #: How often points that lie too near to others are drawn anew before they are left as they are:
@@ -159,7 +159,7 @@ def count_patterns(
     """Count the observed pattern and as many simulated ones as the settings ask for.
 
     Every simulation has its own child of one seed, so that none depends on how the others are
-    shared out: the counts are the same on any number of threads.
+    shared out: the counts are the same on any number of processes.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def count_patterns(
     empties = [empty.count(points_mm, strata)]
     n_batches = -(-settings.simulations // max(1, _BATCH_POINTS // max(len(points_mm), 1)))
     batches = np.array_split(np.arange(settings.simulations), n_batches)
-    for more, spaces in on_threads(simulate, batches):
+    for more, spaces in on_processes(simulate, batches):
         rows.append(more)
         empties += spaces
     return _joined(n, rows, empties)

@@ -1,4 +1,4 @@
-"""A call in a process beside: its result, its errors, its death, and that it is not made unasked."""
+"""A call in a process beside: its result, errors and death; and that it is not made unasked."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import textwrap
 
 import pytest
 
-from miliary.beside import beside
+from miliary.kernels.forks import beside, on_processes
 
 
 def test_unless_allowed_the_call_is_made_here():
     assert beside(os.getpid)() == os.getpid()
+    assert on_processes(lambda _: os.getpid(), range(8)) == [os.getpid()] * 8
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -22,7 +23,7 @@ def test_where_allowed_it_is_made_in_another_process():
     script = """
         import os, signal, threading
         import numpy as np
-        from miliary.beside import allow_forks, beside
+        from miliary.kernels.forks import allow_forks, beside, on_processes
         from miliary.kernels.slabs import n_threads, on_threads
 
         def fails():
@@ -47,6 +48,20 @@ def test_where_allowed_it_is_made_in_another_process():
                 assert expected in str(error), error
             else:
                 raise AssertionError("nothing was raised")
+        def odd(k):
+            if k == 5:
+                raise ValueError("three must be four")
+            return k, os.getpid()
+
+        done = on_processes(odd, range(5))
+        assert [k for k, _ in done] == [0, 1, 2, 3, 4]
+        assert [pid == os.getpid() for _, pid in done] == [True, False] * 2 + [True]
+        try:
+            on_processes(odd, range(8))
+        except ValueError as error:
+            assert "three must be four" in str(error)
+        else:
+            raise AssertionError("nothing was raised")
         os.environ["MILIARY_THREADS"] = "1"
         assert beside(os.getpid)() == os.getpid()
     """

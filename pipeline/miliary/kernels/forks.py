@@ -1,9 +1,9 @@
-"""A call in a forked process beside this one, where the program has allowed it.
+"""Calls in forked processes beside this one, where the program has allowed it.
 
-Threads of short calls wait for each other at the interpreter's lock: finding candidates gained 16 %
-from a second thread. A process beside does not wait. A library must not fork, though: other threads
-of whoever uses it may hold what the child then waits for. So it is done in the processes that
-`miliary run` makes for cases, which have no thread but ours, and elsewhere the call is made here.
+Threads of short calls wait for each other at the interpreter's lock: describing candidates gained
+16 % from a second thread. Processes do not wait. A library must not fork, though: other threads of
+whoever uses it may hold what the child then waits for. So it is done in the processes that
+`miliary run` makes for cases, which have no thread but ours; elsewhere the work is done here.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import ctypes
 import os
 import pickle
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar, cast
 
-from miliary.kernels.slabs import dismiss_helpers, n_threads
+from miliary.kernels.slabs import dismiss_helpers, n_threads, on_threads
 
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 #: Linux's number of the wish to be told, by a signal, that one's parent has died.
@@ -48,6 +51,9 @@ def beside(function: Callable[[], _Result]) -> Callable[[], _Result]:
     if not _allowed or n_threads() == 1:
         result = function()
         return lambda: result
+    # What is to be written would be written twice.
+    sys.stdout.flush()
+    sys.stderr.flush()
     # A fork has none of the other threads: there must be none that holds anything.
     dismiss_helpers()
     reading, writing = os.pipe()
@@ -70,6 +76,40 @@ def beside(function: Callable[[], _Result]) -> Callable[[], _Result]:
         return cast("_Result", outcome)
 
     return wait
+
+
+def on_processes(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+    """Apply a function to several items in processes, on threads where forks are not allowed.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one item and changes nothing of this process; its results can be pickled. It should
+        make many short calls; for few long ones `on_threads` costs less.
+    items : iterable
+        Items, of about the same cost.
+
+    Returns
+    -------
+    list
+        Results, in the order of the items.
+    """
+    work = list(items)
+    n = min(n_threads(), len(work))
+    if not _allowed or n < 2:
+        return on_threads(function, work)
+
+    def share(k: int) -> list[_Result]:
+        return [function(item) for item in work[k::n]]
+
+    others = [beside(partial(share, k)) for k in range(1, n)]
+    try:
+        mine = share(0)
+    finally:
+        # Be it for an error: no child is left behind.
+        theirs = [wait() for wait in others]
+    shares = [mine, *theirs]
+    return [shares[k % n][k // n] for k in range(len(work))]
 
 
 def _child(function: Callable[[], Any], writing: int, parent: int) -> None:
