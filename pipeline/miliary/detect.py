@@ -210,7 +210,8 @@ def find_candidates(
         One row each, the B numbers of the blob itself first.
     """
     spacing = np.asarray(spacing_mm, float)
-    capped = np.minimum(hu, np.float32(spec.cap_hu)).astype(np.float32)
+    # Of whole Hounsfield units 2 bytes a voxel: memory is time.
+    capped = np.minimum(hu, hu.dtype.type(spec.cap_hu))
     blobs, own = describe_blobs(capped, inside_lung, spacing, spec, near=near)
     if promising is not None:
         kept = promising(own)
@@ -222,7 +223,7 @@ def find_candidates(
 
 
 def describe_blobs(
-    capped: FloatArray,
+    capped: AnyArray,
     inside_lung: BoolArray,
     spacing_mm: FloatArray,
     spec: FeatureSpec,
@@ -233,7 +234,7 @@ def describe_blobs(
 
     Parameters
     ----------
-    capped : (z, y, x) float32
+    capped : (z, y, x) int16 or float32
         Hounsfield units, none above the cap.
     inside_lung : (z, y, x) bool
         Where blobs are looked for.
@@ -252,13 +253,14 @@ def describe_blobs(
         Curvatures, Laplacians, scale, and last the smoothed value at the middle.
     """
     blobs = find_blobs(
-        np.where(inside_lung, capped, np.float32(spec.outside_hu)),
+        capped,
         inside_lung if near is None else inside_lung & near,
         spacing_mm,
         spec.sigmas_mm,
         min_laplacian_hu=spec.min_laplacian_hu,
         min_curvature_hu=spec.min_curvature_hu,
         merge_mm=spec.merge_mm,
+        flat_outside=(inside_lung, spec.outside_hu),
     )
     centre = smooth_at(capped, blobs.voxel_zyx, spec.centre_sigma_mm, spacing_mm)
     own = [blobs.curvatures_hu, blobs.laplacians_hu, blobs.sigma_mm[:, None], centre[:, None]]
@@ -266,7 +268,7 @@ def describe_blobs(
 
 
 def describe_around(
-    capped: FloatArray,
+    capped: AnyArray,
     spacing_mm: FloatArray,
     blobs: Blobs,
     own: FloatArray,
@@ -280,7 +282,7 @@ def describe_around(
 
     Parameters
     ----------
-    capped : (z, y, x) float32
+    capped : (z, y, x) int16 or float32
         Hounsfield units, none above the cap.
     spacing_mm : (3,) float
         Voxel size along z, y and x.

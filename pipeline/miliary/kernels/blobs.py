@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from miliary.arrays import BoolArray, Box, FloatArray, IntArray
+from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray
 from miliary.kernels.filters import gaussian_reach, hessian_at, smooth_inner
 from miliary.kernels.hessian import hessian_entries, symmetric_eigenvalues
 from miliary.kernels.maxima import local_maxima, suppress_neighbours
@@ -77,7 +77,7 @@ class Blobs:
 
 
 def find_blobs(
-    image: FloatArray,
+    image: AnyArray,
     inside: BoolArray,
     spacing_mm: FloatArray,
     sigmas_mm: tuple[float, ...],
@@ -85,6 +85,7 @@ def find_blobs(
     min_laplacian_hu: float,
     min_curvature_hu: float,
     merge_mm: float,
+    flat_outside: tuple[BoolArray, float] | None = None,
 ) -> Blobs:
     """Find maxima of the smallest curvature over several scales.
 
@@ -93,8 +94,8 @@ def find_blobs(
 
     Parameters
     ----------
-    image : (Z, Y, X) float32
-        Image in HU, flat outside the lungs; beyond its border the outermost voxels go on.
+    image : (Z, Y, X) int16 or float32
+        Image in HU; beyond its border the outermost voxels go on.
     inside : (Z, Y, X) bool
         Where candidates are looked for; voxels on the border of the image are none.
     spacing_mm : (3,) float
@@ -106,6 +107,8 @@ def find_blobs(
     merge_mm : float
         Maxima of different scales nearer than this are one candidate, at the scale of the
         largest curvature.
+    flat_outside : tuple of (Z, Y, X) bool and float, or None
+        Where given, the image has this value outside of this mask, such as that of the lungs.
 
     Returns
     -------
@@ -122,7 +125,7 @@ def find_blobs(
     spacing = np.asarray(spacing_mm, float)
 
     def search(tile: Box) -> Blobs:
-        scales = _Scales.of(image, tile, spacing, sigmas_mm)
+        scales = _Scales.of(image, tile, spacing, sigmas_mm, flat_outside)
         inner = _without_border(inside, tile)
         found = [
             scales.maxima(k, inner, min_laplacian_hu, min_curvature_hu)
@@ -167,12 +170,20 @@ class _Scales:
 
     @classmethod
     def of(
-        cls, image: FloatArray, tile: Box, spacing: FloatArray, sigmas_mm: tuple[float, ...]
+        cls,
+        image: AnyArray,
+        tile: Box,
+        spacing: FloatArray,
+        sigmas_mm: tuple[float, ...],
+        flat_outside: tuple[BoolArray, float] | None,
     ) -> _Scales:
         """Smooth one tile."""
         halos = [_HALO + gaussian_reach(sigma / spacing) for sigma in sigmas_mm]
         widest = np.max(halos, axis=0)
         part = cut_with_halo(image, tile, widest)
+        if flat_outside is not None:
+            mask, value = flat_outside
+            part[~cut_with_halo(mask, tile, widest, bool)] = value
         # Near 0 single precision tells more; second differences do not see a constant.
         part -= part[0, 0, 0]
         smoothed = []

@@ -238,7 +238,7 @@ def smooth_inner(part: FloatArray, sigma_voxels: FloatArray) -> FloatArray:
 
 
 def smooth_at(
-    image: FloatArray, voxel_zyx: IntArray, sigma_mm: float, spacing_mm: FloatArray
+    image: AnyArray, voxel_zyx: IntArray, sigma_mm: float, spacing_mm: FloatArray
 ) -> FloatArray:
     """Blur an image with an isotropic Gaussian at chosen voxels only.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from miliary.arrays import BoolArray, FloatArray, IntArray
+from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 
 #: Voxels of the neighbourhoods read at a time: 16 MB.
 _AT_ONCE = 2**22
@@ -39,7 +39,7 @@ class Interpolator:
 
     Parameters
     ----------
-    image : (Z, Y, X) float32
+    image : (Z, Y, X) int16 or float32
         Image; beyond its border the outermost voxels go on.
     offsets : (K, 3) float
         Where to read around each point, in voxels.
@@ -47,7 +47,7 @@ class Interpolator:
         Points read at a time; buffers grow with it.
     """
 
-    def __init__(self, image: FloatArray, offsets: FloatArray, most: int) -> None:
+    def __init__(self, image: AnyArray, offsets: FloatArray, most: int) -> None:
         offsets = np.asarray(offsets, float).reshape(-1, 3)
         self._image = image
         self._low, self._size = _neighbourhood(offsets)
@@ -87,14 +87,14 @@ class Interpolator:
             else:
                 self._patches[row] = self._beyond(first[row])
 
-    def _beyond(self, first: FloatArray) -> FloatArray:
+    def _beyond(self, first: FloatArray) -> AnyArray:
         """One neighbourhood that reaches over the border."""
         last = np.array(self._image.shape) - 1
         z, y, x = (
             np.minimum(np.maximum(np.arange(a, a + n), 0), end)
             for a, n, end in zip(first, self._size, last, strict=True)
         )
-        patch: FloatArray = self._image[z[:, None, None], y[:, None], x]
+        patch: AnyArray = self._image[z[:, None, None], y[:, None], x]
         return patch
 
     def _weigh(self, fraction: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from miliary.arrays import FloatArray, IntArray
+from miliary.arrays import AnyArray, FloatArray, IntArray
 from miliary.kernels.interpolation import Interpolator, points_at_once
 from miliary.kernels.slabs import n_threads, on_threads
 
@@ -121,13 +121,13 @@ def sphere_directions(n: int) -> FloatArray:
 
 
 def ray_features(
-    image: FloatArray, index_zyx: FloatArray, spacing_mm: FloatArray, spec: RaySpec
+    image: AnyArray, index_zyx: FloatArray, spacing_mm: FloatArray, spec: RaySpec
 ) -> RayFeatures:
     """Describe the surroundings of points by rotation-invariant numbers.
 
     Parameters
     ----------
-    image : (Z, Y, X) float32
+    image : (Z, Y, X) int16 or float32
         Image in HU.
     index_zyx : (N, 3) float
         Points, as indices.

@@ -201,7 +201,7 @@ def tiles_of(mask: BoolArray, tile_shape: tuple[int, int, int]) -> list[Box]:
     return tiles
 
 
-def cut_with_halo(image: AnyArray, box: Box, halo: IntArray) -> FloatArray:
+def cut_with_halo(image: AnyArray, box: Box, halo: IntArray, dtype: type = np.float32) -> AnyArray:
     """Copy a part of an image with some voxels around.
 
     Parameters
@@ -212,16 +212,18 @@ def cut_with_halo(image: AnyArray, box: Box, halo: IntArray) -> FloatArray:
         The part.
     halo : (3,) int
         Voxels on both sides, along z, y and x.
+    dtype : type
+        Kind of the copy.
 
     Returns
     -------
-    (z, y, x) float32
+    (z, y, x) array
         The part and its halo, contiguous whatever the order of the image.
     """
     wanted = [
         (side.start - n, side.stop + n) for side, n in zip(box, np.asarray(halo), strict=True)
     ]
     there = [(max(a, 0), min(b, n)) for (a, b), n in zip(wanted, image.shape, strict=True)]
-    part = image[tuple(slice(a, b) for a, b in there)].astype(np.float32, order="C")
+    part: AnyArray = image[tuple(slice(a, b) for a, b in there)].astype(dtype, order="C")
     missing = [(c - a, b - d) for (a, b), (c, d) in zip(wanted, there, strict=True)]
     return np.pad(part, missing, mode="edge") if np.any(missing) else part
