@@ -114,9 +114,9 @@ def _answers(
         _coarser(image, smoothed, (finer, scale), inside, lung_hu, spacing_mm, settings)
         finer = scale
         if scale == min(settings.scales_mm):
-            found[inside & (smoothed > lung_hu + settings.bright_hu)] |= _BRIGHT
+            found |= _BRIGHT * (inside & (smoothed > lung_hu + settings.bright_hu))
         if scale == settings.fine_blob_wide_mm:
-            found[inside & (smoothed > lung_hu + settings.fine_blob_wide_hu)] |= _WIDE
+            found |= _WIDE * (inside & (smoothed > lung_hu + settings.fine_blob_wide_hu))
         if scale not in contrasts:
             continue
         looked = np.flatnonzero(inside & (smoothed > lung_hu + contrasts[scale]))
@@ -147,11 +147,11 @@ def _coarser(
     """Put an image smoothed by the second of two scales in place of that by the first.
 
     On coarse scales there is only something dense near what is dense on the finer one, in few
-    places; elsewhere they have NaN.
+    places; elsewhere, and outside of the lungs, they have NaN.
     """
     finer, scale = scales_mm
     if scale <= settings.fine_blob_wide_mm:
-        smooth(image, scale, spacing_mm, into=smoothed)
+        smooth(image, scale, spacing_mm, where=inside, into=smoothed)
         return
     contrast = dict(zip(settings.scales_mm, settings.contrast_hu, strict=True))[scale]
     dense = inside & (smoothed > lung_hu + _FINER_SHARE * contrast)

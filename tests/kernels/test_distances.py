@@ -11,7 +11,6 @@ from miliary.kernels.distances import (
     close_gaps,
     deeper_than,
     depth_inside,
-    distance_beside,
     distance_to,
     within,
 )
@@ -120,58 +119,6 @@ def test_depth_in_labels_is_that_in_each_alone_wherever_they_touch(rng):
     assert_array_equal(depth[labels == 0], 0)
 
 
-def two_lungs():
-    """Two labels whose boxes, with 5 mm round them, overlap and leave the ends of the grid out."""
-    labels = np.zeros((31, 37, 63), np.uint8)
-    labels[8:22, 9:27, 12:30], labels[10:20, 8:24, 33:47] = 1, 2
-    # With 4, 8 and 7 voxels of margin.
-    return labels, ((4, 26, 1, 35, 5, 37), (6, 24, 0, 32, 26, 54))
-
-
-def to_the_rim_mm(shape, ends):
-    """Distance of voxels in a box to the first voxels beyond it; the border of the grid is none."""
-    nearest = np.full(shape, np.inf)
-    for axis, (start, stop) in enumerate(zip(ends[::2], ends[1::2], strict=True)):
-        place = np.indices(shape)[axis]
-        for beyond in ([start - 1] if start > 0 else []) + ([stop] if stop < shape[axis] else []):
-            nearest = np.minimum(nearest, np.abs(place - beyond) * SPACING[axis])
-    return nearest
-
-
-def test_distances_beside_objects_are_true_up_to_the_rim_of_their_boxes(rng):
-    labels, boxes = two_lungs()
-    mask = rng.random(labels.shape) > 0.995
-    found, true = distance_beside(mask, labels, SPACING), distance_to(mask, SPACING)
-    covered = np.zeros(labels.shape, bool)
-    certain = np.zeros(labels.shape, bool)
-    for ends in boxes:
-        box = tuple(slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True))
-        covered[box] = True
-        certain[box] |= (true < to_the_rim_mm(labels.shape, ends) - VOXEL_MM)[box]
-    assert_array_equal(np.isfinite(found), covered)
-    assert_array_equal(found[certain], true[certain])
-    assert certain[labels > 0].mean() > 0.95
-    assert (found >= true).all()
-
-
-def test_a_voxel_just_outside_of_an_objects_box_has_its_distance():
-    labels, _ = two_lungs()
-    mask = np.zeros(labels.shape, bool)
-    mask[15, 15, 13], mask[15, 15, 45] = True, True
-    found, true = distance_beside(mask, labels, SPACING), distance_to(mask, SPACING)
-    for beyond in (slice(6, 12), slice(47, 53)):
-        assert_array_equal(found[15, 15, beyond], true[15, 15, beyond])
-
-
-def test_an_object_without_any_of_the_mask_looks_at_the_whole_of_it():
-    labels, _ = two_lungs()
-    mask = np.zeros(labels.shape, bool)
-    mask[15, 15, 13:20] = True
-    found = distance_beside(mask, labels, SPACING)
-    assert_array_equal(found[labels == 2], distance_to(mask, SPACING)[labels == 2])
-    assert np.isposinf(distance_beside(np.zeros_like(mask), labels, SPACING)).all()
-
-
 @pytest.mark.parametrize("shape", [(0, 5, 7), (5, 0, 7), (5, 7, 0), (0, 0, 0)])
 def test_an_image_without_voxels_is_left_so(shape):
     mask, labels = np.zeros(shape, bool), np.zeros(shape, np.uint8)
@@ -179,4 +126,3 @@ def test_an_image_without_voxels_is_left_so(shape):
         for step in (within, deeper_than, close_gaps):
             assert step(mask, radius_mm, SPACING).shape == shape
     assert depth_inside(labels, SPACING).shape == shape
-    assert distance_beside(mask, labels, SPACING).shape == shape

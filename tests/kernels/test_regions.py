@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import ndimage
 
 import oracles_anatomy as oracles
 from miliary.kernels.airtree import find_gas, find_tube, grow_air
@@ -12,8 +13,12 @@ from miliary.kernels.regions import (
     block_mean,
     bounding_box,
     components,
+    fill_holes,
     keep_large,
+    label_boxes,
     label_means,
+    label_parts,
+    members,
     split_in_two,
     stretch,
 )
@@ -48,6 +53,42 @@ def test_components_join_faces_not_edges():
     assert sorted(sizes) == [0, 1, 2]
     assert_array_equal(np.argwhere(keep_large(mask, 2)), [[0, 0, 0], [0, 0, 1]])
     assert not keep_large(np.zeros(SHAPE, bool), 1).any()
+
+
+@pytest.mark.parametrize("share", [0.5, 0.001])
+def test_components_are_those_of_scipy_many_or_few(rng, share):
+    mask = rng.random(SHAPE) < share
+    labels, sizes = components(mask)
+    expected, n_labels = ndimage.label(mask)
+    assert label_parts(mask)[1] == n_labels == len(sizes) - 1
+    assert_array_equal(labels > 0, mask)
+    assert len(np.unique(np.stack([labels, expected])[:, mask], axis=1).T) == n_labels
+    assert_array_equal(sizes[1:], np.bincount(labels.ravel(), minlength=n_labels + 1)[1:])
+
+
+@pytest.mark.parametrize("n_chosen", [0, 2, 40])
+def test_members_have_one_of_the_labels_that_are_chosen(rng, n_chosen):
+    labels = rng.integers(0, 60, SHAPE)
+    chosen = rng.permutation(60) < n_chosen
+    assert_array_equal(members(labels, chosen), np.isin(labels, np.flatnonzero(chosen)))
+
+
+@pytest.mark.parametrize("share", [0.9, 0.7])
+def test_holes_that_do_not_reach_the_border_are_filled(rng, share):
+    mask = rng.random(SHAPE) < share
+    assert_array_equal(fill_holes(mask), ndimage.binary_fill_holes(mask))
+    assert not fill_holes(np.zeros(SHAPE, bool)).any()
+    assert fill_holes(np.ones(SHAPE, bool)).all()
+
+
+def test_label_boxes_hold_each_label_alone():
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[2:5, 7, 11:20], labels[4:9, 3:6, 28] = 3, 1
+    boxes = label_boxes(labels)
+    assert list(boxes) == [1, 3]
+    assert boxes[3] == (slice(2, 5), slice(7, 8), slice(11, 20))
+    assert boxes[1] == (slice(4, 9), slice(3, 6), slice(28, 29))
+    assert label_boxes(np.zeros((0, 5, 7), np.uint8)) == {}
 
 
 def test_label_means_match_the_loop(rng):

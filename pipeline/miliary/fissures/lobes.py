@@ -11,7 +11,7 @@ from miliary.anatomy import LOBES, SIDES
 from miliary.arrays import BoolArray, FloatArray, IntArray, LabelArray
 from miliary.fissures.bend import Fitted
 from miliary.fissures.surface import Surface
-from miliary.kernels.distances import distance_to
+from miliary.kernels.fields import distance_field
 from miliary.kernels.regions import bounding_box
 from miliary.kernels.slabs import on_threads
 
@@ -105,7 +105,7 @@ def draw_side(
 
     on_threads(work, range(len(labels)))
     # Near a surface the offset is exact; past its edges only the distance to it is true.
-    rough = distance_to(touched, spacing_mm)
+    rough = distance_field(touched, spacing_mm)
     rough -= np.float32(half_mm)
     np.maximum(away, rough, out=away)
     np.copyto(drawing.surface_mm[box], away, where=labels == SIDES[side])

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from miliary.arrays import BoolArray, FloatArray
-from miliary.kernels.regions import bounding_box, components
+from miliary.kernels.regions import bounding_box, components, label_parts, members
 
 #: Joins voxels within an axial slice only.
 _IN_PLANE = np.zeros((3, 3, 3), int)
@@ -71,7 +71,7 @@ def find_tube(
         & compact
         & (np.abs(centre - middle_x) * spacing_mm[2] <= reach_mm)
     )
-    chains, _ = components(np.concatenate([[False], suits])[labels])
+    chains, _ = label_parts(np.concatenate([[False], suits])[labels])
     spans = ndimage.find_objects(chains)
     lengths = [(box[0].stop - box[0].start) * spacing_mm[0] for box in spans]
     if not lengths or max(lengths) < min_length_mm:
@@ -206,10 +206,9 @@ def find_gas(
     """
     labels, sizes = components((hu < gas_hu) & inside)
     found = np.zeros(hu.shape, bool)
-    boxes = ndimage.find_objects(labels)
     for label in np.flatnonzero((sizes >= voxels[0]) & (sizes <= voxels[1])):
         # Walls are mixed over one or two voxels; soft tissue is judged behind them.
-        box = tuple(slice(max(s.start - 4, 0), s.stop + 4) for s in boxes[label - 1])
+        box = bounding_box(labels == label, (4, 4, 4))
         pocket = labels[box] == label
         rim = ndimage.binary_dilation(pocket, iterations=2)
         behind = ndimage.binary_dilation(rim, iterations=2) & ~rim
@@ -225,9 +224,8 @@ def _around(middle: float, reach: float, n: int) -> slice:
 
 def _joined(mask: BoolArray, seed: BoolArray) -> BoolArray:
     """Components of a mask that hold a voxel of the seed."""
-    labels, sizes = components(mask)
-    touched = np.zeros(len(sizes), bool)
+    labels, n_labels = label_parts(mask)
+    touched = np.zeros(n_labels + 1, bool)
     touched[labels[seed]] = True
     touched[0] = False
-    joined: BoolArray = touched[labels]
-    return joined
+    return members(labels, touched)

@@ -16,10 +16,6 @@ from miliary.kernels.slabs import n_threads, on_threads
 #: 0-1, 1-3, 3-6, 6-12 and 12-24 mm; this many voxels of depth halve it.
 _EXCESS_HALVES_VOXELS = 3.0
 
-#: How far round an object's box distances are told too: fitted balls may have their centre outside
-#: of their lung, the largest by a quarter of 15 mm.
-_MARGIN_MM = 5.0
-
 #: A ball of more rows than this is cheaper by a distance transform: 400 rows of bits and one
 #: transform take about as long.
 _MAX_ROWS = 400
@@ -46,52 +42,15 @@ def depth_inside(labels: AnyArray, spacing_mm: FloatArray) -> FloatArray:
     """
     labels = np.asarray(labels)
     if labels.dtype == bool:
-        distance = _to_other_voxels(labels, spacing_mm)
+        distance = to_other_voxels(labels, spacing_mm)
     else:
         distance = np.zeros(labels.shape, np.float32)
         for label, box in _boxes(labels):
             # The nearest voxel of another kind lies in the box or next to it.
             wider = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box)
-            distance[wider] += _to_other_voxels(labels[wider] == label, spacing_mm)
-    _to_surface(distance, spacing_mm)
+            distance[wider] += to_other_voxels(labels[wider] == label, spacing_mm)
+    to_surface(distance, spacing_mm)
     return distance
-
-
-def distance_beside(mask: BoolArray, labels: AnyArray, spacing_mm: FloatArray) -> FloatArray:
-    """Distance of the voxels round some objects to the surface of a mask in the same place.
-
-    Each object's box and 5 mm round it are looked at alone, which saves what lies between: two
-    lungs fill half of the box round both. Where no part of the mask lies in an object's box, the
-    whole mask is looked at.
-
-    Parameters
-    ----------
-    mask : (Z, Y, X) bool
-        What distances are to, such as vessels.
-    labels : (Z, Y, X) integer
-        The objects, such as lungs; 0 is background.
-    spacing_mm : (3,) float
-        Voxel size along z, y and x.
-
-    Returns
-    -------
-    (Z, Y, X) float32
-        In the box of each object the distance in mm to what of the mask lies in the same box, or
-        to the whole mask where nothing does; the least where boxes overlap, 0 inside the mask.
-        Infinite elsewhere, and everywhere when the mask is empty.
-    """
-    nearest = np.full(labels.shape, np.inf, np.float32)
-    margin = np.ceil(_MARGIN_MM / np.asarray(spacing_mm, float)).astype(int).tolist()
-    for _, tight in _boxes(labels):
-        box = tuple(
-            slice(max(s.start - n, 0), s.stop + n) for s, n in zip(tight, margin, strict=True)
-        )
-        if mask[box].any():
-            found = distance_to(mask[box], spacing_mm)
-        else:
-            found = distance_to(mask, spacing_mm)[box]
-        np.minimum(nearest[box], found, out=nearest[box])
-    return nearest
 
 
 def distance_to(mask: BoolArray, spacing_mm: FloatArray) -> FloatArray:
@@ -131,7 +90,7 @@ def within(mask: BoolArray, radius_mm: float, spacing_mm: FloatArray) -> BoolArr
     """
     mask = np.asarray(mask, bool)
     if _is_large(radius_mm, spacing_mm):
-        near: BoolArray = _to_other_voxels(~mask, spacing_mm) <= radius_mm * (1 + _ROUNDING)
+        near: BoolArray = to_other_voxels(~mask, spacing_mm) <= radius_mm * (1 + _ROUNDING)
         return near
     return unpack(pack(mask).grown(radius_mm, spacing_mm))
 
@@ -155,7 +114,7 @@ def deeper_than(mask: BoolArray, radius_mm: float, spacing_mm: FloatArray) -> Bo
     """
     mask = np.asarray(mask, bool)
     if _is_large(radius_mm, spacing_mm):
-        deep: BoolArray = _to_other_voxels(mask, spacing_mm) > radius_mm * (1 + _ROUNDING)
+        deep: BoolArray = to_other_voxels(mask, spacing_mm) > radius_mm * (1 + _ROUNDING)
         return deep
     return unpack(pack(mask).flipped().grown(radius_mm, spacing_mm).flipped())
 
@@ -197,7 +156,21 @@ def _boxes(labels: AnyArray) -> list[tuple[int, tuple[slice, ...]]]:
     return [(label, box) for label, box in enumerate(found, start=1) if box is not None]
 
 
-def _to_other_voxels(labels: AnyArray, spacing_mm: FloatArray) -> FloatArray:
+def to_other_voxels(labels: AnyArray, spacing_mm: FloatArray) -> FloatArray:
+    """Distance of every labelled voxel's centre to the nearest centre of another label.
+
+    Parameters
+    ----------
+    labels : (Z, Y, X) bool or integer
+        0 is background.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+
+    Returns
+    -------
+    (Z, Y, X) float32
+        Distance in mm, 0 on the background, infinite where there is no other.
+    """
     spacing = tuple(float(step) for step in spacing_mm)
     plain = np.ascontiguousarray(labels)
     # Of booleans edt makes copies: as bytes a lung takes 0.42 s for 0.58 s.
@@ -214,8 +187,16 @@ def _is_large(radius_mm: float, spacing_mm: FloatArray) -> bool:
     return deep * high > _MAX_ROWS
 
 
-def _to_surface(distance: FloatArray, spacing_mm: FloatArray) -> None:
-    """Turn distances to voxel centres beyond a surface into distances to the surface, in place."""
+def to_surface(distance: FloatArray, spacing_mm: FloatArray) -> None:
+    """Turn distances to voxel centres beyond a surface into distances to the surface, in place.
+
+    Parameters
+    ----------
+    distance : (N, ...) float32
+        Distances in mm.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+    """
     voxel = float(np.prod(spacing_mm)) ** (1.0 / 3.0)
 
     def work(part: FloatArray) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 
@@ -163,6 +164,7 @@ def _joint(parts: Iterable[slice]) -> slice:
     return slice(min(low for low, _ in ends), max(high for _, high in ends))
 
 
+@lru_cache(maxsize=128)
 def _band(n: int, start: int, block: int, sigma: float) -> _Band:
     """Voxels of a block of a row of n, those that they are blurred from, and with what weights."""
     reach = int(_TRUNCATE_SIGMAS * sigma + 0.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cc3d
 import numpy as np
 
-from miliary.arrays import AnyArray, BoolArray, FloatArray
+from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 
 #: Standard deviations in a median absolute deviation, for a normal distribution.
 _MAD_TO_SD = 1.4826
@@ -102,16 +102,29 @@ def long_components(
     """
     mask = np.ascontiguousarray(mask)
     labels: AnyArray = cc3d.connected_components(mask, connectivity=26)
-    statistics = cc3d.statistics(labels, no_slice_conversion=True)
-    boxes = np.asarray(statistics["bounding_boxes"], float).reshape(-1, 3, 2)
-    diagonal = np.linalg.norm((boxes[..., 1] - boxes[..., 0] + 1) * spacing_mm, axis=1)
-    volume = np.asarray(statistics["voxel_counts"]) * float(np.prod(spacing_mm))
-    stays = (diagonal >= min_length_mm) & (volume <= max_fill * diagonal**3)
-    # The object is a small part of the image: only its voxels are looked up.
+    # The object is a small part of the image: only its voxels are looked at.
     index = np.flatnonzero(mask)
     of_voxel = labels.ravel()[index]
-    sure = np.zeros(len(stays), bool)
+    n_labels = int(of_voxel.max(initial=0)) + 1
+    places = np.unravel_index(index, mask.shape)
+    sides = [
+        step * _extents(place, of_voxel, n_labels)
+        for place, step in zip(places, spacing_mm, strict=True)
+    ]
+    diagonal = np.linalg.norm(sides, axis=0)
+    volume = np.bincount(of_voxel, minlength=n_labels) * float(np.prod(spacing_mm))
+    stays = (diagonal >= min_length_mm) & (volume <= max_fill * diagonal**3)
+    sure = np.zeros(n_labels, bool)
     sure[of_voxel[seeds.ravel()[index]]] = True
     kept = np.zeros(mask.shape, bool)
     kept.ravel()[index] = (stays & sure)[of_voxel]
     return kept
+
+
+def _extents(places: IntArray, labels: AnyArray, n_labels: int) -> IntArray:
+    """Number of places along an axis from the first to the last of each label."""
+    last, first = np.zeros((2, n_labels), np.intp)
+    np.maximum.at(last, labels, places)
+    first += last
+    np.minimum.at(first, labels, places)
+    return last - first + 1

@@ -9,7 +9,8 @@ import numpy as np
 from miliary.anatomy import SIDES, Anatomy, Excluded, Lung
 from miliary.arrays import BoolArray, LabelArray
 from miliary.config.lungs import LungSettings
-from miliary.kernels.distances import deeper_than, depth_inside, distance_beside, within
+from miliary.kernels.distances import deeper_than, depth_inside, within
+from miliary.kernels.fields import depth_field, distance_beside
 from miliary.kernels.regions import bounding_box
 from miliary.lungs.hemithorax import KINDS
 from miliary.lungs.refine import LungMasks
@@ -43,7 +44,8 @@ def build_anatomy(
     lump = _lumps(masks, settings)
     vessel = vessel_mask & ~lump
     walls = airway_walls(volume.hu[masks.box], masks.airway_mask, spacing, settings)
-    evaluable = np.where(vessel | lump | masks.airway_mask, np.uint8(0), labels)
+    # By products: a choice of voxels takes eight times as long.
+    evaluable = labels * ~(vessel | lump | masks.airway_mask)
     volumes = {side: _ml(labels == label, masks) for side, label in SIDES.items()}
     lungs = []
     for side, label in SIDES.items():
@@ -54,7 +56,7 @@ def build_anatomy(
             evaluable[evaluable == label] = 0
         lungs.append(_describe(side, volumes, judged, lump, evaluable, masks, settings))
     zones, zone_note = zones_by_anatomy(labels, float(spacing[0]), masks.carina_z, settings)
-    pleura_mm = depth_inside(labels, spacing)
+    pleura_mm = depth_field(labels, spacing)
     return Anatomy(
         box=masks.box,
         geometry=masks.geometry,
@@ -127,7 +129,8 @@ def _describe(
     lump_ml = _ml(lump & (masks.lung_labels == label), masks)
     excluded = [Excluded("mass or consolidation", lump_ml)] if lump_ml > 0 else []
     hemithorax = masks.hemithorax_labels == label
-    for kind, reason in KINDS.items():
+    airless = bool(masks.airless_labels.any())
+    for kind, reason in KINDS.items() if airless else ():
         ml = _ml(hemithorax & (masks.airless_labels == kind), masks)
         if ml > 0:
             excluded.append(Excluded(reason, ml))
@@ -153,7 +156,7 @@ def _describe(
         hemithorax_ml=_ml(hemithorax, masks),
         rind_mm=float(rinds[0].thickness_mm.mean()) if rinds else None,
     )
-    if masks.airless_labels.any() and hemithorax[masks.airless_labels > 0].any():
+    if airless and hemithorax[masks.airless_labels > 0].any():
         notes.append(_share_note(lung))
     return replace(lung, notes=tuple(notes))
 

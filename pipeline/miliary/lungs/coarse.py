@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import fill_voids
 import numpy as np
 
 from miliary.anatomy import LEFT, RIGHT
@@ -17,7 +16,10 @@ from miliary.kernels.regions import (
     block_mean,
     bounding_box,
     components,
+    fill_holes,
     label_means,
+    label_parts,
+    members,
     split_in_two,
 )
 from miliary.volume import Volume
@@ -130,10 +132,12 @@ def _outside_air(coarse: Coarse, body: BoolArray, settings: LungSettings) -> Boo
     is_pure = coarse.hu < settings.outside_air_hu
     n_pure = np.bincount(labels[is_pure], minlength=len(sizes))
     outside = _touching_sides(labels) & (n_pure > settings.outside_air_share * sizes)
-    found: BoolArray = outside[labels]
-    pure, _ = components(found & is_pure)
+    found = members(labels, outside)
+    pure, _ = label_parts(found & is_pure)
     around = within(
-        _touching_sides(pure)[pure], _RIM_VOXELS * coarse.spacing_mm.max(), coarse.spacing_mm
+        members(pure, _touching_sides(pure)),
+        _RIM_VOXELS * coarse.spacing_mm.max(),
+        coarse.spacing_mm,
     )
     return found & ~_opened_lung(coarse, found & ~around, body, settings)
 
@@ -155,12 +159,12 @@ def _opened_lung(
     lung = sizes * coarse.voxel_ml >= settings.open_lung_ml
     if lung.any():
         lung &= label_means(coarse.hu, labels, len(sizes) - 1) > settings.open_lung_hu
+    # Mostly what is left of the air round the body is pure.
     if lung.any():
         between = np.logical_or.accumulate(body, axis=1)
         between &= np.logical_or.accumulate(body[:, ::-1], axis=1)[:, ::-1]
         lung &= label_means(between, labels, len(sizes) - 1) >= settings.open_lung_share
-    found: BoolArray = lung[labels]
-    return found
+    return members(labels, lung)
 
 
 def _body(hu: FloatArray) -> BoolArray:
@@ -244,7 +248,7 @@ def _sides(
     for side, mask in _assigned(parts, middle_x, coarse.spacing_mm).items():
         box = bounding_box(mask)
         closed = close_gaps(mask[box], settings.closing_mm, coarse.spacing_mm)
-        mask[box] = fill_voids.fill(closed)
+        mask[box] = fill_holes(closed)
         found[side] = mask
     return found
 

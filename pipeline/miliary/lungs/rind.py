@@ -14,7 +14,7 @@ from miliary.config.lungs import LungSettings
 from miliary.kernels.distances import close_gaps, depth_inside, distance_to, within
 from miliary.kernels.filters import smooth
 from miliary.kernels.layers import Crossings, cross_layer, outward_normals
-from miliary.kernels.regions import bounding_box, components
+from miliary.kernels.regions import bounding_box, label_parts, members
 from miliary.lungs.bodies import choose_bodies
 from miliary.lungs.coarse import CoarseLungs
 from miliary.lungs.ribs import BONE_HU, find_ribs
@@ -240,9 +240,10 @@ def _whole(
 
 def _hanging(mask: BoolArray, seed: BoolArray) -> BoolArray:
     """Components of a mask that hold some of a seed."""
-    labels, _ = components(mask)
-    hanging: BoolArray = np.isin(labels, np.unique(labels[seed]))
-    return hanging
+    labels, n_labels = label_parts(mask)
+    hanging = np.zeros(n_labels + 1, bool)
+    hanging[labels[seed]] = True
+    return members(labels, hanging)
 
 
 def _thickness_mm(

@@ -70,9 +70,11 @@ def depth_zones(lung_labels: LabelArray, pleura_mm: FloatArray, peripheral_mm: f
     (z, y, x) uint8
         1 peripheral, 2 central, 0 outside the lungs.
     """
-    far = pleura_mm > np.float32(peripheral_mm)
-    labels = np.where(far, np.uint8(DEPTHS["central"]), np.uint8(DEPTHS["peripheral"]))
-    labels[lung_labels == 0] = 0
+    inside = lung_labels > 0
+    far = inside & (pleura_mm > np.float32(peripheral_mm))
+    # By products: a choice of voxels takes eight times as long.
+    peripheral, central = (np.uint8(DEPTHS[name]) for name in ("peripheral", "central"))
+    labels: LabelArray = inside * peripheral + far * (central - peripheral)
     return labels
 
 
