@@ -325,7 +325,9 @@ def test_sensitivity_is_read_between_diameters_and_held_beyond_them(rng):
 def test_sensitivity_map_gives_every_region_and_zone_its_own(anatomy, regions, rng):
     calibration = made_calibration(rng)
     zones = anatomy.zone_labels
-    spread = sensitivity_map(regions, zones, calibration, 2.0)
+    places, chances = sensitivity_map(regions, zones, calibration, 2.0)
+    assert places.dtype == np.uint8
+    spread = chances[places]
     assert spread.dtype == np.float32
     assert (spread[regions == 0] == 0).all()
     for name, label in REGIONS.items():

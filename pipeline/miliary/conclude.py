@@ -136,12 +136,15 @@ def describe_in(
         Against randomness in these lungs.
     """
     labels = anatomy.evaluable_labels
-    described = np.zeros_like(labels)
-    for side in sides:
-        np.copyto(described, SIDES[side], where=labels == SIDES[side])
+    described = labels
+    if len(sides) < len(SIDES):
+        described = np.zeros_like(labels)
+        for side in sides:
+            np.copyto(described, SIDES[side], where=labels == SIDES[side])
     median_mm = float(np.median(nodules.diameter_mm)) if len(nodules) else 2.0
-    sensitivity = sensitivity_map(regions, anatomy.zone_labels, calibration, median_mm)
-    window = Window(described, anatomy.geometry.spacing_mm, sensitivity)
+    seen = sensitivity_map(regions, anatomy.zone_labels, calibration, median_mm)
+    places, chances = (None, None) if seen is None else seen
+    window = Window(described, anatomy.geometry.spacing_mm, places, chances=chances)
     distances = {"pleura": anatomy.pleura_mm, "vessel": anatomy.vessel_mm}
     if anatomy.fissure_mm is not None:
         distances["fissure"] = anatomy.fissure_mm

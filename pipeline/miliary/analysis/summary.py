@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from miliary.anatomy import DEPTHS, LOBES, SIDES, ZONES, Anatomy
-from miliary.arrays import AnyArray, BoolArray
+from miliary.arrays import BoolArray, IntArray
 from miliary.findings import Curve, DensityMap, Distribution, Share
+from miliary.kernels.joint_counts import count_together
 
 if TYPE_CHECKING:
     from miliary.analysis import Analysis
@@ -49,7 +50,7 @@ def summarise(analysis: Analysis) -> dict[str, Any]:
         "schema": SUMMARY_SCHEMA,
         "case": analysis.volume.case,
         "acquisition": _acquisition(analysis),
-        "lungs": {side: _lung(analysis.anatomy, side) for side in SIDES},
+        "lungs": _lungs(analysis.anatomy),
         "fissures": _fissures(analysis),
         "detection": _detection(analysis),
         "size": {
@@ -117,7 +118,12 @@ def _acquisition(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _lung(anatomy: Anatomy, side: str) -> dict[str, Any] | None:
+def _lungs(anatomy: Anatomy) -> dict[str, Any]:
+    voxels = _count_parts(anatomy)
+    return {side: _lung(anatomy, side, voxels) for side in SIDES}
+
+
+def _lung(anatomy: Anatomy, side: str, voxels: IntArray) -> dict[str, Any] | None:
     """A lung as plain data, without the sentences, which stand in the notes."""
     lung = anatomy.lung(side)
     if lung is None:
@@ -131,39 +137,50 @@ def _lung(anatomy: Anatomy, side: str) -> dict[str, Any] | None:
         "rind": _rind(anatomy, side),
         "septa_cm2_per_ml": lung.septa_cm2_per_ml,
         "excluded": [asdict(part) for part in lung.excluded],
-        **_parts(anatomy, side),
+        **_parts(anatomy, side, voxels),
     }
 
 
-def _parts(anatomy: Anatomy, side: str) -> dict[str, Any]:
-    """Volumes of the zones, lobes and depths of a lung."""
-    whole, seen = (
-        np.flatnonzero(labels == SIDES[side])
-        for labels in (anatomy.lung_labels, anatomy.evaluable_labels)
+def _count_parts(anatomy: Anatomy) -> IntArray:
+    """Voxels by lung, evaluable lung, zone, lobe and depth; what is unknown is 0 everywhere."""
+    unknown = np.broadcast_to(np.uint8(0), anatomy.geometry.shape)
+    lobes, depths = anatomy.lobe_labels, anatomy.depth_labels
+    return count_together(
+        (
+            anatomy.lung_labels,
+            anatomy.evaluable_labels,
+            anatomy.zone_labels,
+            unknown if lobes is None else lobes,
+            unknown if depths is None else depths,
+        ),
+        [max(names.values()) + 1 for names in (SIDES, SIDES, ZONES, LOBES, DEPTHS)],
     )
 
-    def ml(image: AnyArray | None, label: int, voxels: AnyArray) -> float | None:
-        if image is None:
-            return None
-        counts = np.bincount(image.ravel()[voxels], minlength=label + 1)
-        return float(counts[label]) * anatomy.geometry.voxel_ml
 
+def _parts(anatomy: Anatomy, side: str, voxels: IntArray) -> dict[str, Any]:
+    """Volumes of the zones, lobes and depths of a lung."""
+    whole, seen = voxels[SIDES[side]].sum(axis=0), voxels[:, SIDES[side]].sum(axis=0)
+    # Of zones, lobes and depths: each summed over the other two.
+    zones, lobes, depths, whole_lobes = (
+        anatomy.geometry.voxel_ml * part.sum(axis=others)
+        for part, others in ((seen, (1, 2)), (seen, (0, 2)), (seen, (0, 1)), (whole, (0, 2)))
+    )
+    no_lobes, no_depths = anatomy.lobe_labels is None, anatomy.depth_labels is None
     return {
         "zones": [
-            {"zone": zone, "evaluable_ml": ml(anatomy.zone_labels, label, seen)}
-            for zone, label in ZONES.items()
+            {"zone": zone, "evaluable_ml": float(zones[label])} for zone, label in ZONES.items()
         ],
         "lobes": [
             {
                 "lobe": lobe,
-                "volume_ml": ml(anatomy.lobe_labels, label, whole),
-                "evaluable_ml": ml(anatomy.lobe_labels, label, seen),
+                "volume_ml": None if no_lobes else float(whole_lobes[label]),
+                "evaluable_ml": None if no_lobes else float(lobes[label]),
             }
             for lobe, label in LOBES.items()
             if lobe.startswith(side[0].upper())
         ],
         "depths": [
-            {"depth": depth, "evaluable_ml": ml(anatomy.depth_labels, label, seen)}
+            {"depth": depth, "evaluable_ml": None if no_depths else float(depths[label])}
             for depth, label in DEPTHS.items()
         ],
     }

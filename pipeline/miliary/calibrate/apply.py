@@ -42,7 +42,7 @@ def sensitivity_at(calibration: Calibration, region: str, diameter_mm: float) ->
 
 def sensitivity_map(
     regions: LabelArray, zone_labels: LabelArray, calibration: Calibration, diameter_mm: float
-) -> FloatArray | None:
+) -> tuple[LabelArray, FloatArray] | None:
     """Spread the sensitivity of regions and zones over the lung.
 
     Parameters
@@ -58,9 +58,12 @@ def sensitivity_map(
 
     Returns
     -------
-    (z, y, x) float32 or None
+    places : (z, y, x) uint8
+        Where the sensitivity of each voxel stands among the chances: an image of them would take
+        four times the memory.
+    chances : (C,) float32
         The effects of region and zone add up in the log odds, as they were fitted; 0 where
-        nothing can be seen; None when the scan was not calibrated.
+        nothing can be seen. None in place of both when the scan was not calibrated.
     """
     whole = sensitivity_at(calibration, "all", diameter_mm)
     if whole is None:
@@ -74,11 +77,9 @@ def sensitivity_map(
     region, zone = log_odds(REGIONS), log_odds(ZONES)
     table = special.expit(region[:, None] + zone - zone[0]).astype(np.float32)
     table[0] = 0.0
-    spread = np.empty(regions.shape, np.float32)
-    # Slice by slice: as places in a table, labels take eight times their memory.
-    for z, (region_labels, zones) in enumerate(zip(regions, zone_labels, strict=True)):
-        spread[z] = table[region_labels, zones]
-    return spread
+    places = regions * np.uint8(len(zone))
+    places += zone_labels
+    return places, table.ravel()
 
 
 def correct_sizes(nodules: Nodules, calibration: Calibration, micronodule_mm: float) -> Nodules:

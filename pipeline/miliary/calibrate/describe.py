@@ -12,6 +12,7 @@ from miliary.arrays import BoolArray, FloatArray, IntArray, LabelArray
 from miliary.calibrate.places import REGIONS
 from miliary.config.calibrate import CalibrateSettings
 from miliary.findings import Calibration, Sensitivity
+from miliary.kernels.joint_counts import count_together
 from miliary.kernels.logistic import fit_logistic, predict_mixture
 from miliary.kernels.tails import continue_tail
 
@@ -73,10 +74,8 @@ def stratum_volumes(regions: LabelArray, zone_labels: LabelArray) -> FloatArray:
     (R, Z) float64
         Adding up to 1; zeros without any such lung.
     """
-    n_zones = len(ZONES) + 1
-    size = (len(REGIONS) + 1) * n_zones
-    joint = np.bincount((regions * np.uint8(n_zones) + zone_labels).ravel(), minlength=size)
-    volumes: FloatArray = joint.reshape(-1, n_zones)[1:, 1:].astype(float)
+    joint = count_together((regions, zone_labels), (len(REGIONS) + 1, len(ZONES) + 1))
+    volumes: FloatArray = joint[1:, 1:].astype(float)
     volumes /= max(volumes.sum(), 1.0)
     return volumes
 

@@ -11,22 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.kernels.ball_slopes import ball_share_and_slopes
 from miliary.kernels.forks import on_processes
+from miliary.kernels.neighbourhood import Neighbourhood, ball_offsets
 
 #: Order of the parameters of a fit.
 _Z, _Y, _X, _RADIUS, _CONTRAST, _BACKGROUND = range(6)
 
-#: The distance from the centre is kept above this part of sigma, where its inverse is needed.
-_NEAREST_SIGMAS = 1e-3
-
 #: Damping of the normal equations: start, and how it changes with success and failure.
 _DAMPING_START, _DAMPING_DOWN, _DAMPING_UP = 1e-2, 0.3, 8.0
-
-#: Width over which the weight of the voxels round a ball falls off.
-_RIM_MM = 0.1
 
 _ROUNDS = 2
 
@@ -39,10 +34,7 @@ _DARK_NOISES = 3.0
 _LEAST_CURVATURE = 1e-12
 _TRIFLE = 1e-9
 
-#: Weight of voxels outside of the image: next to none, yet what lies there alone can be solved.
-_UNKNOWN = 1e-3
-
-#: Voxels of the balls fitted together: some 200 MB of slopes and the like.
+#: Voxels of the balls fitted together: some 100 MB of slopes and the like.
 _AT_ONCE = 2**20
 
 #: A fit rests when a step moves place and radius by less than this.
@@ -71,19 +63,6 @@ class BallFit:
     contrast_hu: FloatArray
     background_hu: FloatArray
     converged: BoolArray
-
-
-@dataclass(frozen=True, eq=False)
-class _Neighbourhood:
-    """The voxels (N, P) of each fit: values, places (N, P, 3), and how far they take part."""
-
-    values: FloatArray
-    places: FloatArray
-    taking_part: FloatArray
-
-    def take(self, rows: IntArray) -> _Neighbourhood:
-        """Give some of the fits."""
-        return _Neighbourhood(self.values[rows], self.places[rows], self.taking_part[rows])
 
 
 @dataclass(frozen=True)
@@ -118,73 +97,6 @@ class FitModel:
     margin_mm: float
     outlier_hu: float
     n_steps: int
-
-
-def ball_share_and_slopes(
-    offset_mm: FloatArray, radius_mm: FloatArray, psf_sigma_mm: tuple[float, float, float]
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Share of a blurred ball, with its derivatives.
-
-    In closed form for an isotropic Gaussian as in `balls.ball_profile`; where the point spread
-    is longer along z, by Gauss-Hermite quadrature along it. In plane the two axes count as one.
-
-    Parameters
-    ----------
-    offset_mm : (N, P, 3) float
-        Voxels from the ball's centre `(z, y, x)`.
-    radius_mm : (N,) float
-        Radii.
-    psf_sigma_mm : (3,) float
-        Standard deviations of the point spread along z, y and x.
-
-    Returns
-    -------
-    share : (N, P) float64
-        0 to 1.
-    by_offset : (N, P, 3) float64
-        Derivative by the offset, per mm.
-    by_radius : (N, P) float64
-        Derivative by the radius, per mm.
-    """
-    in_plane = float(np.mean(psf_sigma_mm[1:]))
-    sigma = min(in_plane, psf_sigma_mm[0])
-    axis_z = psf_sigma_mm[0] >= in_plane
-    extra = np.sqrt(abs(psf_sigma_mm[0] ** 2 - in_plane**2))
-    ratio = extra / sigma
-    n_nodes = 1 if ratio < 1e-3 else int(np.ceil(1 + 2 * ratio + ratio**2))
-    nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)
-    weights = weights / weights.sum()
-    share = np.zeros(offset_mm.shape[:2])
-    by_radius, by_offset = np.zeros_like(share), np.zeros(offset_mm.shape)
-    shifts = [(extra * node, 0.0, 0.0) for node in nodes]
-    if not axis_z:
-        # The spread is shorter along z: what is missing lies in the plane, along both its axes.
-        shifts = [(0.0, extra * a, extra * b) for a in nodes for b in nodes]
-        weights = np.outer(weights, weights).ravel()
-    for shift, weight in zip(shifts, weights, strict=True):
-        moved = offset_mm - np.array(shift)
-        distance = np.sqrt(np.einsum("npi,npi->np", moved, moved))
-        distance = np.maximum(distance, _NEAREST_SIGMAS * sigma)
-        value, by_distance, slope = _isotropic(distance, radius_mm[:, None], sigma)
-        share += weight * value
-        by_radius += weight * slope
-        by_offset += (weight * by_distance / distance)[..., None] * moved
-    return share, by_offset, by_radius
-
-
-def _isotropic(
-    r: FloatArray, radius: FloatArray, sigma: float
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Share, derivative by distance, derivative by radius, for an isotropic spread."""
-    near = np.exp(-0.5 * ((r - radius) / sigma) ** 2)
-    far = np.exp(-0.5 * ((r + radius) / sigma) ** 2)
-    root = np.sqrt(2 * np.pi)
-    below, above = (radius - r) / (np.sqrt(2) * sigma), (radius + r) / (np.sqrt(2) * sigma)
-    rim = sigma / (root * r) * (near - far)
-    share = 0.5 * (special.erf(below) + special.erf(above)) - rim
-    by_distance = rim / r - radius / (root * sigma * r) * (near + far)
-    by_radius = radius / (root * sigma * r) * (near - far)
-    return share, by_distance, by_radius
 
 
 def fit_balls(
@@ -231,7 +143,7 @@ def fit_balls(
     start = np.asarray(start_grid_mm, float).reshape(-1, 3)
     diameter = np.asarray(start_diameter_mm, float)
     spacing = np.asarray(spacing_mm, float)
-    ball = _ball_offsets(reach_mm, spacing)
+    ball = ball_offsets(reach_mm, spacing)
     batch = min(batch, max(1, _AT_ONCE // len(ball)))
 
     def fit(rows: IntArray) -> tuple[AnyArray, ...]:
@@ -243,15 +155,6 @@ def fit_balls(
     return BallFit(*joined)
 
 
-def _ball_offsets(reach_mm: float, spacing: FloatArray) -> IntArray:
-    """Voxel offsets (P, 3) within a reach of a voxel."""
-    half = np.ceil(reach_mm / spacing).astype(int)
-    grid = np.stack(np.meshgrid(*(np.arange(-h, h + 1) for h in half), indexing="ij"), -1)
-    offsets = grid.reshape(-1, 3)
-    near: IntArray = offsets[((offsets * spacing) ** 2).sum(axis=1) <= reach_mm**2]
-    return near
-
-
 def _fit_batch(
     image: FloatArray,
     inside: BoolArray | None,
@@ -261,20 +164,12 @@ def _fit_batch(
     ball: IntArray,
     model: FitModel,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, BoolArray]:
-    nearest = np.rint(start / spacing).astype(int)
-    voxels = nearest[:, None] + ball
-    z, y, x = np.moveaxis(np.clip(voxels, 0, np.array(image.shape) - 1), -1, 0)
-    values = image[z, y, x].astype(float)
-    places = voxels * spacing
-    known = ((voxels >= 0) & (voxels < image.shape)).all(axis=-1)
-    if inside is not None:
-        known &= inside[z, y, x]
-    parameters = _first_guess(values, start, diameter, model)
+    around = Neighbourhood.of(image, inside, start, spacing, ball)
+    parameters = _first_guess(around.values, start, diameter, model)
     # The first round finds the size, the second looks at the voxels that this size calls for.
     for _ in range(_ROUNDS):
-        taking_part = _taking_part(places, parameters, model) * np.where(known, 1.0, _UNKNOWN)
-        around = _Neighbourhood(values, places, taking_part)
-        parameters, normal, resting = _descend(around, parameters, start, model)
+        nearby = around.near(parameters[:, :3], parameters[:, _RADIUS], model.margin_mm)
+        parameters, normal, resting = _descend(nearby, parameters, start, model)
     error = _radius_error(normal)
     return (
         parameters[:, :3],
@@ -296,17 +191,8 @@ def _radius_error(normal: FloatArray) -> FloatArray:
     return error
 
 
-def _taking_part(places: FloatArray, parameters: FloatArray, model: FitModel) -> FloatArray:
-    """Weight 1 of voxels near the ball, falling softly to 0 at the margin around it."""
-    offset = places - parameters[:, None, :3]
-    outside = np.sqrt((offset**2).sum(axis=-1)) - parameters[:, _RADIUS, None]
-    steepness = np.clip((outside - model.margin_mm) / _RIM_MM, -50, 50)
-    weight: FloatArray = 1.0 / (1.0 + np.exp(steepness))
-    return weight
-
-
 def _descend(
-    around: _Neighbourhood, parameters: FloatArray, start: FloatArray, model: FitModel
+    around: Neighbourhood, parameters: FloatArray, start: FloatArray, model: FitModel
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Damped Gauss-Newton steps of all balls together; gives also J'WJ and which came to rest."""
     damping = np.full(len(parameters), _DAMPING_START)
@@ -356,32 +242,30 @@ def _bounded(parameters: FloatArray, start: FloatArray, model: FitModel) -> Floa
 
 
 def _normal_equations(
-    around: _Neighbourhood, parameters: FloatArray, model: FitModel
+    around: Neighbourhood, parameters: FloatArray, model: FitModel
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Cost (N,), J'WJ (N, 6, 6) and J'Wr (N, 6) at the parameters, prior included."""
+    _, _, _, radius, contrast, background = parameters.T.astype(np.float32)[..., None]
     share, by_offset, by_radius = ball_share_and_slopes(
-        around.places - parameters[:, None, :3], parameters[:, _RADIUS], model.psf_sigma_mm
+        around.offsets(parameters[:, :3]), radius[:, 0], model.psf_sigma_mm
     )
-    contrast = parameters[:, _CONTRAST, None]
-    residual = around.values - parameters[:, _BACKGROUND, None] - contrast * share
+    jacobian = np.empty((len(share), 6, share.shape[1]), np.float32)
+    np.multiply(by_offset, -contrast[:, None], out=jacobian[:, :_RADIUS])
+    np.multiply(by_radius, contrast, out=jacobian[:, _RADIUS])
+    jacobian[:, _CONTRAST], jacobian[:, _BACKGROUND] = share, 1.0
+    residual = around.values - background - contrast * share
     loss, robust = _robust(residual, model)
-    weight = around.taking_part * robust / model.noise_hu**2
-    columns = [
-        -contrast[..., None] * by_offset,
-        (contrast * by_radius)[..., None],
-        share[..., None],
-        np.ones_like(share)[..., None],
-    ]
-    jacobian = np.concatenate(columns, axis=-1)
-    weighted = np.swapaxes(weight[..., None] * jacobian, 1, 2)
-    normal = weighted @ jacobian
-    gradient = (weighted @ residual[..., None])[..., 0]
-    squares = loss * around.taking_part
+    robust *= around.taking_part
+    weighted = jacobian * robust[:, None]
+    normal = (weighted @ np.swapaxes(jacobian, 1, 2)).astype(float) / model.noise_hu**2
+    gradient = (weighted @ residual[..., None])[..., 0].astype(float) / model.noise_hu**2
+    loss *= around.taking_part
+    cost = loss.sum(axis=1, dtype=float) / model.noise_hu**2
     tissue = parameters[:, _BACKGROUND] + parameters[:, _CONTRAST]
     miss = (model.tissue_hu - tissue) / model.tissue_sd_hu
     gradient[:, _CONTRAST:] += miss[:, None] / model.tissue_sd_hu
     normal[:, _CONTRAST:, _CONTRAST:] += 1 / model.tissue_sd_hu**2
-    return squares.sum(axis=1) / model.noise_hu**2 + miss**2, normal, gradient
+    return cost + miss**2, normal, gradient
 
 
 def _robust(residual: FloatArray, model: FitModel) -> tuple[FloatArray, FloatArray]:
@@ -393,7 +277,7 @@ def _robust(residual: FloatArray, model: FitModel) -> tuple[FloatArray, FloatArr
     """
     scale = max(model.outlier_hu, _OUTLIER_NOISES * model.noise_hu)
     far = _DARK_NOISES * model.noise_hu
-    excess = np.where(residual < 0, np.minimum(-residual, far), residual) / scale
+    excess = np.maximum(residual, np.minimum(-residual, far)) / scale
     weight = 1.0 / (1.0 + excess**2)
     loss = scale**2 * np.log1p(excess**2)
     beyond = np.maximum(-residual, far) ** 2 - far**2

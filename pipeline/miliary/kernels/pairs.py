@@ -12,6 +12,8 @@ from miliary.arrays import FloatArray, IntArray
 _MANY = 5000
 #: Points in such a block: 48 to 192 take the same time within a third, 96 the least.
 _BLOCK = 96
+#: Where more points than this are as near along one axis, a tree is faster (at 5,000 in a lung).
+_CROWDED = 32
 
 
 def pair_differences(
@@ -43,6 +45,44 @@ def pair_differences(
     first, second = np.ascontiguousarray(pairs.T)
     lags = points_mm[first] - points_mm[second]
     return first, second, lags, np.sqrt(np.einsum("ij,ij->i", lags, lags))
+
+
+def close_pairs(points_mm: FloatArray, max_mm: float) -> tuple[IntArray, IntArray]:
+    """List the few pairs of points that lie no farther apart than a distance that is short.
+
+    In the order of the first axis, pairs that near on it are few enough to be measured each: a
+    third of the time of a tree.
+
+    Parameters
+    ----------
+    points_mm : (N, 3) float
+        Positions.
+    max_mm : float
+        Largest distance.
+
+    Returns
+    -------
+    first, second : (P,) int
+        Each unordered pair once.
+    """
+    order = np.argsort(points_mm[:, 0], kind="stable")
+    columns = np.ascontiguousarray(points_mm.T).take(order, axis=1)
+    rows = np.arange(len(order))
+    n_after = np.searchsorted(columns[0], columns[0] + max_mm, side="right") - rows - 1
+    total = int(n_after.sum())
+    if total > _CROWDED * len(order):
+        pairs = KDTree(points_mm).query_pairs(max_mm, output_type="ndarray")
+        return pairs[:, 0], pairs[:, 1]
+    first = np.repeat(rows, n_after)
+    second = first + 1 + np.arange(total) - np.repeat(np.cumsum(n_after) - n_after, n_after)
+    squares = np.zeros(total)
+    for column in columns:
+        step = column.take(second)
+        step -= column.take(first)
+        step *= step
+        squares += step
+    near = np.flatnonzero(squares <= max_mm * max_mm)
+    return order[first[near]], order[second[near]]
 
 
 def pair_histogram(
@@ -191,3 +231,38 @@ def nearest_distances(from_mm: FloatArray, to_mm: FloatArray, *, same: bool) -> 
         return np.full(len(from_mm), np.inf)
     distance = np.asarray(KDTree(to_mm).query(from_mm, k=[2 if same else 1])[0], float)
     return distance[:, 0]
+
+
+def nearest_in_groups(
+    from_mm: FloatArray, from_groups: IntArray, to_mm: FloatArray, to_groups: IntArray
+) -> FloatArray:
+    """Measure the distance from each place to the nearest point of its group, by one tree.
+
+    Parameters
+    ----------
+    from_mm : (M, 3) float
+        Places.
+    from_groups : (M,) int
+        Their groups, from 0 on.
+    to_mm : (N, 3) float
+        Points.
+    to_groups : (N,) int
+        Their groups.
+
+    Returns
+    -------
+    (M,) float
+        Distances; infinite where the group has no point.
+    """
+    if len(to_mm) == 0 or len(from_mm) == 0:
+        return np.full(len(from_mm), np.inf)
+    # Groups are moved so far apart that whatever is nearer than this is of the same one.
+    low, high = (min(from_mm.min(), to_mm.min()), max(from_mm.max(), to_mm.max()))
+    longest = np.sqrt(3.0) * float(high - low) + 1.0
+    places, points = np.array(from_mm, float), np.array(to_mm, float)
+    places[:, 0] += 3.0 * longest * from_groups
+    points[:, 0] += 3.0 * longest * to_groups
+    tree = KDTree(points, compact_nodes=False, balanced_tree=False)
+    distance = np.asarray(tree.query(places)[0], float)
+    distance[distance > longest] = np.inf
+    return distance

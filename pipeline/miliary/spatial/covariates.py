@@ -131,13 +131,19 @@ class _Bins:
     def of(self, values: AnyArray) -> IntArray:
         # The tolerance keeps 2.5 out of the bin below it in float32.
         place = values / self.width_mm
-        # In place: a lung has some six million voxels.
         place += _EDGE
         np.floor(place, out=place)
         place -= self.first
         np.clip(place, 0, self.count - 1, out=place)
         binned: IntArray = place.astype(np.intp)
         return binned
+
+    def of_known(self, values: AnyArray) -> IntArray:
+        """Put what is not finite into one more bin, the last."""
+        known = np.isfinite(values)
+        if known.all():
+            return self.of(values)
+        return np.where(known, self.of(np.where(known, values, 0.0)), self.count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,14 +169,21 @@ class WindowCovariate:
 
 
 def _choose_bins(voxels: list[AnyArray], bin_mm: float) -> _Bins | None:
-    """Cover all values, which are finite, with bins; None where there is none."""
-    ends = [(float(v.min()), float(v.max())) for v in voxels if len(v)]
+    """Cover all finite values with bins; None where there is none."""
+    ends = [end for values in voxels for end in _ends(values)]
     if not ends:
         return None
-    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
+    low, high = min(ends), max(ends)
     width = max(bin_mm, (high - low) / _MAX_BINS)
     first = int(np.floor(low / width + _EDGE))
     return _Bins(first, int(np.floor(high / width + _EDGE)) - first + 1, width)
+
+
+def _ends(values: AnyArray) -> tuple[float, ...]:
+    """Give the least and the highest finite value; neither where there is none."""
+    if len(values) and not np.isfinite([values.min(), values.max()]).all():
+        values = values[np.isfinite(values)]
+    return (float(values.min()), float(values.max())) if len(values) else ()
 
 
 def bin_window(
@@ -199,20 +212,13 @@ def bin_window(
             f"the image of {name} must have the shape of the window {window.labels.shape}, "
             f"got {image.shape}"
         )
-    known, chances = [], []
-    for stratum in window.strata:
-        values, chance = stratum.of(image), stratum.sensitivity
-        finite = np.isfinite(values)
-        if not finite.all():
-            values, chance = values[finite], None if chance is None else chance[finite]
-        known.append(values)
-        chances.append(chance)
-    bins = _choose_bins(known, settings.bin_mm)
+    voxels = [stratum.of(image) for stratum in window.strata]
+    bins = _choose_bins(voxels, settings.bin_mm)
     if bins is None:
         return None
     weights = [
-        np.bincount(bins.of(values), chance, bins.count)
-        for values, chance in zip(known, chances, strict=True)
+        stratum.weigh(values, bins.of_known, bins.count + 1)[:-1]
+        for stratum, values in zip(window.strata, voxels, strict=True)
     ]
     return WindowCovariate(name, image, bins, np.array(weights, float))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from miliary.anatomy import LOBES, SIDES, ZONES
@@ -13,7 +15,7 @@ from miliary.kernels.intensity import smooth_intensity
 from miliary.kernels.mask import coarse_counts
 from miliary.kernels.rates import rate_interval
 from miliary.spatial.clustering import Placed
-from miliary.spatial.stratum import Stratum
+from miliary.spatial.stratum import Stratum, binned_sums
 from miliary.spatial.window import Window
 
 
@@ -109,11 +111,12 @@ class _Regions:
             )
         self.alpha, self.effect = alpha, number_effect
         size = highest + 1
+        bin_of = partial(np.minimum, size)
         self.voxels, self.visible = np.zeros((2, len(window.strata), size))
         for row, stratum in enumerate(window.strata):
-            inside = np.minimum(stratum.of(labels), size)
-            self.voxels[row] = np.bincount(inside, minlength=size)[:size]
-            self.visible[row] = np.bincount(inside, stratum.sensitivity, size)[:size]
+            inside = stratum.of(labels)
+            self.voxels[row] = binned_sums(inside, bin_of, size + 1)[:size]
+            self.visible[row] = stratum.weigh(inside, bin_of, size + 1)[:size]
         self.litre_per_voxel = float(np.prod(window.spacing_mm)) / 1e6
         self.counts = np.zeros((len(window.strata), size + 1))
         at_points = np.minimum(window.at(labels, placed.points_mm), size)

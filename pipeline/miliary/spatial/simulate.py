@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import cast
 
 import numpy as np
-from scipy.spatial import KDTree
 
-from miliary.arrays import BoolArray, FloatArray, IntArray
+from miliary.arrays import FloatArray, IntArray
 from miliary.config.spatial import SpatialSettings
 from miliary.kernels.forks import on_processes
-from miliary.kernels.pairs import nearest_distances, pair_histogram
+from miliary.kernels.pairs import close_pairs, nearest_in_groups, pair_histogram
 from miliary.kernels.points import censored_counts
 from miliary.spatial.window import Window
 
@@ -94,57 +91,41 @@ def sample_null(
         Index of each point's stratum.
     """
     points, strata = window.sample(n_per_stratum, rng)
-    _keep_apart(points, strata, window, min_separation_mm, rng)
+    _keep_apart(points[None], strata, window, min_separation_mm, [rng])
     return points, strata
 
 
 def _keep_apart(
-    points: FloatArray,
+    patterns: FloatArray,
     strata: IntArray,
     window: Window,
     min_separation_mm: float,
-    rng: np.random.Generator,
+    sources: Sequence[np.random.Generator],
 ) -> None:
-    """Draw points anew, in place, that come too near to earlier ones."""
+    """Draw points of (S, N, 3) anew, in place, that come too near to earlier ones of their pattern.
+
+    Each pattern draws from its own source; all are looked at together, far from each other.
+    """
+    n_patterns, n_points = patterns.shape[:2]
     ball = np.pi / 6 * min_separation_mm**3
-    if ball <= 0 or len(points) < 2 or len(points) * ball > _MAX_PACKED * window.volume_mm3:
+    if ball <= 0 or n_points < 2 or n_points * ball > _MAX_PACKED * window.volume_mm3:
         return
-    # The tree keeps the first round, while `points` change under it.
-    tree = KDTree(points, compact_nodes=False, balanced_tree=False, copy_data=True)
-    pairs = tree.query_pairs(min_separation_mm, output_type="ndarray")
-    late = np.unique(pairs.max(axis=1)) if len(pairs) else np.empty(0, np.intp)
-    drawn_anew = np.zeros(len(points), bool)
-    drawn_anew[late] = True
-    # `late` is in the order of the strata, as samples are.
+    shape = n_patterns, len(window.strata)
+    points, groups = patterns.reshape(-1, 3), _groups(np.tile(strata, n_patterns), shape)
+    far = np.zeros((len(points), 3))
+    far[:, 0] = (groups // shape[1]) * (2.0 * len(window.labels) * window.spacing_mm[0])
+    # Later ones, which are in the order of the patterns and of their strata, as samples are.
+    late = np.unique(np.maximum(*close_pairs(points + far, min_separation_mm)))
     for _ in range(_MAX_REDRAWS):
         if len(late) == 0:
             break
-        again = np.bincount(strata[late], minlength=len(window.strata))
-        points[late] = window.sample(again, rng)[0]
-        late = late[
-            _near_kept(tree, points[late], drawn_anew, min_separation_mm)
-            | (_nearest_among(points, drawn_anew)[late] < min_separation_mm)
-        ]
-
-
-def _near_kept(
-    tree: KDTree, points_mm: FloatArray, drawn_anew: BoolArray, min_separation_mm: float
-) -> BoolArray:
-    """Tell which points lie too near to a point of the first round that was kept."""
-    # The stubs know of one place only.
-    near = cast("list[list[int]]", tree.query_ball_point(points_mm, min_separation_mm))
-    sizes = np.fromiter(map(len, near), np.intp, len(near))
-    neighbours = np.fromiter(chain.from_iterable(near), np.intp, int(sizes.sum()))
-    kept = np.repeat(np.arange(len(near)), sizes)[~drawn_anew[neighbours]]
-    too_near: BoolArray = np.bincount(kept, minlength=len(near)) > 0
-    return too_near
-
-
-def _nearest_among(points_mm: FloatArray, members: BoolArray) -> FloatArray:
-    """Measure the distance of some points to the nearest of them; infinite for all others."""
-    nearest = np.full(len(points_mm), np.inf)
-    nearest[members] = nearest_distances(points_mm[members], points_mm[members], same=True)
-    return nearest
+        again = np.bincount(groups[late], minlength=shape[0] * shape[1]).reshape(shape)
+        drawing = np.flatnonzero(again.any(axis=1)).tolist()
+        points[late] = window.sample_many(again[drawing], [sources[k] for k in drawing])
+        # One drawn anew gives way to whatever is there by now.
+        crowded = np.zeros(len(points), bool)
+        crowded[np.concatenate(close_pairs(points + far, min_separation_mm))] = True
+        late = late[crowded[late]]
 
 
 def count_patterns(
@@ -187,24 +168,22 @@ def count_patterns(
 
     owners = np.repeat(np.arange(len(n)), n)
 
-    def simulate(batch: IntArray) -> tuple[_Rows, list[_Spaces]]:
+    def simulate(batch: IntArray) -> tuple[_Rows, _Spaces]:
         sources = [np.random.default_rng(seeds[number]) for number in batch]
-        patterns = window.sample_many(n, sources)
-        for points, source in zip(patterns, sources, strict=True):
-            _keep_apart(points, owners, window, min_separation_mm, source)
-        drawn = [(points, owners) for points in patterns]
-        few = batch < settings.empty_space_simulations
-        spaces = [empty.count(*pattern) for pattern, use in zip(drawn, few, strict=True) if use]
-        return _count(drawn, window, settings), spaces
+        drawn = window.sample_many(np.tile(n, (len(batch), 1)), sources)
+        patterns = drawn.reshape(len(batch), -1, 3)
+        _keep_apart(patterns, owners, window, min_separation_mm, sources)
+        few = patterns[batch < settings.empty_space_simulations]
+        return _count(patterns, owners, window, settings), empty.count(few, owners)
 
     # The observed pattern comes first, and makes what the window keeps for all.
-    rows = [_count([(points_mm, strata)], window, settings)]
-    empties = [empty.count(points_mm, strata)]
+    rows = [_count(points_mm[None], strata, window, settings)]
+    empties = [empty.count(points_mm[None], strata)]
     n_batches = -(-settings.simulations // max(1, _BATCH_POINTS // max(len(points_mm), 1)))
     batches = np.array_split(np.arange(settings.simulations), n_batches)
     for more, spaces in on_processes(simulate, batches):
         rows.append(more)
-        empties += spaces
+        empties.append(spaces)
     return _joined(n, rows, empties)
 
 
@@ -229,26 +208,24 @@ def count_pattern(
     Counts
         One row.
     """
-    row = _count([(points_mm, strata)], window, settings)
-    spaces = _Empty(window, settings).count(points_mm, strata)
+    row = _count(points_mm[None], strata, window, settings)
+    spaces = _Empty(window, settings).count(points_mm[None], strata)
     return _joined(np.bincount(strata, minlength=len(window.strata)), [row], [spaces])
 
 
 def _joined(n: IntArray, rows: list[_Rows], empties: list[_Spaces]) -> Counts:
     pairs, seen, lost, nearest = (np.concatenate(column) for column in zip(*rows, strict=True))
-    return Counts(n, pairs, seen, lost, nearest, *map(np.stack, zip(*empties, strict=True)))
+    return Counts(n, pairs, seen, lost, nearest, *map(np.concatenate, zip(*empties, strict=True)))
 
 
 def _count(
-    patterns: Sequence[tuple[FloatArray, IntArray]], window: Window, settings: SpatialSettings
+    patterns: FloatArray, strata: IntArray, window: Window, settings: SpatialSettings
 ) -> _Rows:
-    """Reduce patterns to their pair histograms and nearest-neighbour counts, all in one go."""
+    """Reduce patterns (S, N, 3) to pair histograms and nearest-neighbour counts, all in one go."""
     shape = len(patterns), len(window.strata)
-    points = np.concatenate([points for points, _ in patterns])
-    strata = np.concatenate([strata for _, strata in patterns])
+    points, strata = patterns.reshape(-1, 3), np.tile(strata, len(patterns))
     # Strata of different patterns are different groups, in which pairs are counted apart.
-    pattern = np.repeat(np.arange(shape[0]), [len(points) for points, _ in patterns])
-    groups, n_groups = pattern * shape[1] + strata, shape[0] * shape[1]
+    groups, n_groups = _groups(strata, shape), shape[0] * shape[1]
     pairs, nearest = pair_histogram(
         points, groups, n_strata=n_groups, max_mm=settings.max_radius_mm, bin_mm=settings.bin_mm
     )
@@ -263,6 +240,11 @@ def _count(
         lost.reshape(*shape, lost.shape[1]),
         np.bincount(groups, known, n_groups).astype(float).reshape(shape),
     )
+
+
+def _groups(strata: IntArray, shape: tuple[int, int]) -> IntArray:
+    """Number the strata of some patterns, one pattern after the other."""
+    return np.repeat(np.arange(shape[0]), len(strata) // max(shape[0], 1)) * shape[1] + strata
 
 
 def _censored(
@@ -294,11 +276,17 @@ class _Empty:
             self.places, self.strata, voxel_mm=settings.lag_voxel_mm, hole_mm=settings.hole_mm
         )
 
-    def count(self, points_mm: FloatArray, strata: IntArray) -> _Spaces:
-        distances = np.full(len(self.places), np.inf)
-        for number in range(self.n_strata):
-            here = self.strata == number
-            distances[here] = nearest_distances(
-                self.places[here], points_mm[strata == number], same=False
-            )
-        return _censored(self.strata, distances, self.borders, self.n_strata, self.settings)
+    def count(self, patterns: FloatArray, strata: IntArray) -> _Spaces:
+        """Count the distances from every place to patterns (S, N, 3)."""
+        shape = len(patterns), self.n_strata
+        groups = _groups(np.tile(self.strata, shape[0]), shape)
+        distances = nearest_in_groups(
+            np.tile(self.places, (shape[0], 1)),
+            groups,
+            patterns.reshape(-1, 3),
+            _groups(np.tile(strata, shape[0]), shape),
+        )
+        borders = np.tile(self.borders, shape[0])
+        counts = _censored(groups, distances, borders, shape[0] * shape[1], self.settings)
+        seen, lost = (count.reshape(*shape, count.shape[1]) for count in counts)
+        return seen, lost

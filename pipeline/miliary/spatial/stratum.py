@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,41 @@ from miliary.kernels.mask import LagTable, border_distance, coarse_counts, set_c
 
 #: By how much a coarse voxel may be larger than asked for: two of 0.8 mm stand for 1.5 mm.
 _ABOUT = 1.1
+
+#: Voxels that are binned together: their values stay in the cache.
+_AT_ONCE = 2**16
+
+
+def binned_sums(
+    values: AnyArray,
+    bin_of: Callable[[AnyArray], IntArray],
+    n_bins: int,
+    *,
+    weight_of: Callable[[slice], FloatArray | None] = lambda _: None,
+) -> FloatArray:
+    """Sum weights by bins, part by part: of six million voxels, bins and weights would be 0.1 GB.
+
+    Parameters
+    ----------
+    values : (M,) array
+        What is binned.
+    bin_of : callable
+        Tells the bins of some values, 0 to `n_bins - 1`.
+    n_bins : int
+        How many bins there are.
+    weight_of : callable
+        Tells the weights of a part of the values; None for 1 each.
+
+    Returns
+    -------
+    (n_bins,) float64
+        Sums.
+    """
+    total = np.zeros(n_bins)
+    for first in range(0, len(values), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        total += np.bincount(bin_of(values[part]), weight_of(part), n_bins)
+    return total
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +67,10 @@ class Stratum:
         Voxel size.
     index : (M,) int32
         Its voxels, as flat indices into the box.
-    sensitivity : (M,) float32 or None
-        Chance of finding a nodule in each, up to a factor.
+    sensitivity : (M,) float32 or uint8, or None
+        Chance of finding a nodule in each, up to a factor, or where it stands in `chances`.
+    chances : (C,) float32 or None
+        What the numbers of `sensitivity` stand for, where they are no chances themselves.
     """
 
     label: int
@@ -40,7 +78,8 @@ class Stratum:
     inside: BoolArray
     spacing_mm: FloatArray
     index: IntArray
-    sensitivity: FloatArray | None
+    sensitivity: AnyArray | None
+    chances: FloatArray | None = None
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -58,12 +97,56 @@ class Stratum:
         """Volume weighted by sensitivity."""
         if self.sensitivity is None:
             return self.volume_mm3
-        return float(self.sensitivity.sum(dtype=float) * np.prod(self.spacing_mm))
+        all_of_it = self.weigh(self.sensitivity, np.zeros_like, 1)[0]
+        return float(all_of_it * np.prod(self.spacing_mm))
 
     @cached_property
     def highest(self) -> float:
         """Highest sensitivity of its voxels; 1 where there is none."""
-        return 1.0 if self.sensitivity is None else float(self.sensitivity.max())
+        if self.sensitivity is None:
+            return 1.0
+        if self.chances is None:
+            return float(self.sensitivity.max())
+        return float(self.chances[np.bincount(self.sensitivity) > 0].max())
+
+    def chance(self, rows: slice | IntArray) -> FloatArray | None:
+        """Give the chance of finding a nodule in some of the voxels.
+
+        Parameters
+        ----------
+        rows : slice or (K,) int
+            Positions in `index`.
+
+        Returns
+        -------
+        (K,) float32 or None
+            None where it is the same everywhere.
+        """
+        if self.sensitivity is None:
+            return None
+        found = self.sensitivity[rows]
+        return found if self.chances is None else self.chances.take(found)
+
+    def weigh(
+        self, values: AnyArray, bin_of: Callable[[AnyArray], IntArray], n_bins: int
+    ) -> FloatArray:
+        """Sum the chances of the voxels by bins of a value that each of them has.
+
+        Parameters
+        ----------
+        values : (M,) array
+            A value of each voxel, as `of` gives it.
+        bin_of : callable
+            Tells the bins of some values, 0 to `n_bins - 1`.
+        n_bins : int
+            How many bins there are.
+
+        Returns
+        -------
+        (n_bins,) float64
+            Sums; numbers of voxels where the chance is the same everywhere.
+        """
+        return binned_sums(values, bin_of, n_bins, weight_of=self.chance)
 
     def of(self, image: AnyArray) -> AnyArray:
         """Read an image of the window's grid at the voxels of the stratum.
@@ -209,7 +292,7 @@ class Stratum:
         drawn = np.empty(0, np.intp)
         while len(drawn) < n:
             more = rng.integers(len(self.index), size=int(1.2 * (n - len(drawn)) / share) + 8)
-            kept = rng.random(len(more)) * self.highest < self.sensitivity[more]
+            kept = rng.random(len(more)) * self.highest < self.chance(more)
             drawn = np.concatenate([drawn, more[kept]])
         return drawn[:n]
 

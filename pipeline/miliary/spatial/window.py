@@ -22,17 +22,21 @@ class Window:
         0 outside; 1 right lung, 2 left lung. Other labels make further strata.
     spacing_mm : (3,) float
         Voxel size along z, y and x.
-    sensitivity : (z, y, x) float32 or None
-        Chance of finding a nodule at each voxel, up to a factor; None for the same everywhere.
+    sensitivity : (z, y, x) float32 or uint8, or None
+        Chance of finding a nodule at each voxel, up to a factor, or where it stands in `chances`;
+        None for the same everywhere.
     lungs : bool
         Whether labels 1 and 2 are the right and the left lung, on axes that point to the head, to
         the back and to the left. Otherwise they are parts without a name.
+    chances : (C,) float32 or None
+        What the numbers of a uint8 `sensitivity` stand for: a quarter of the memory.
     """
 
     labels: LabelArray
     spacing_mm: FloatArray
-    sensitivity: FloatArray | None = None
+    sensitivity: AnyArray | None = None
     lungs: bool = True
+    chances: FloatArray | None = None
     _depths: dict[tuple[float, float], tuple[AnyArray, ...]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -53,10 +57,11 @@ class Window:
                 f"sensitivity must have the shape of labels {self.labels.shape}, "
                 f"got {self.sensitivity.shape}"
             )
+        chances = self.sensitivity if self.chances is None else self.chances
         # The two ends tell of most images that all is well, ten times faster than their voxels.
-        if 0 <= self.sensitivity.min(initial=0) <= self.sensitivity.max(initial=0) < np.inf:
+        if 0 <= chances.min(initial=0) <= chances.max(initial=0) < np.inf:
             return
-        seen = self.sensitivity[self.labels > 0]
+        seen = chances if self.chances is not None else chances[self.labels > 0]
         if not (np.isfinite(seen).all() and (seen >= 0).all()):
             raise ValueError(
                 "sensitivity must be finite and not below 0 inside the window, "
@@ -76,11 +81,17 @@ class Window:
             return None
         box = _bounds(inside)
         inside = np.ascontiguousarray(inside[box])
-        index = np.flatnonzero(inside).astype(np.int32)
+        # Slice by slice, as places take eight bytes at first.
+        slices = [np.flatnonzero(part).astype(np.int32) for part in inside]
+        for number, part in enumerate(slices):
+            part += number * inside[0].size
         seen = None
         if self.sensitivity is not None:
-            seen = self.sensitivity[box][inside].astype(np.float32)
-        return Stratum(label, box, inside, self.spacing_mm, index, seen)
+            seen = self.sensitivity[box][inside]
+            if self.chances is None:
+                seen = seen.astype(np.float32, copy=False)
+        made = (label, box, inside, self.spacing_mm, np.concatenate(slices), seen, self.chances)
+        return Stratum(*made)
 
     @property
     def volume_mm3(self) -> float:
@@ -123,43 +134,39 @@ class Window:
         strata : (N,) int
             Index of each point's stratum.
         """
-        return self.sample_many(n_per_stratum, [rng])[0], self._owners(n_per_stratum)
+        n_per_stratum = np.asarray(n_per_stratum)
+        owners = np.repeat(np.arange(len(self.strata)), n_per_stratum)
+        return self.sample_many(n_per_stratum[None], [rng]), owners
 
-    def sample_many(
-        self, n_per_stratum: IntArray, sources: list[np.random.Generator]
-    ) -> FloatArray:
+    def sample_many(self, numbers: IntArray, sources: list[np.random.Generator]) -> FloatArray:
         """Draw random patterns, one from each source: what `sample` draws from it, in less time.
 
         Parameters
         ----------
-        n_per_stratum : (L,) int
-            How many in each of `strata`.
+        numbers : (S, L) int
+            How many points of each pattern in each of `strata`.
         sources : list of S numpy.random.Generator
             Sources of randomness.
 
         Returns
         -------
-        (S, N, 3) float
-            Grid points, stratum after stratum.
+        (N, 3) float
+            Grid points, pattern after pattern, and in each stratum after stratum.
         """
-        ends = np.cumsum(n_per_stratum)
-        points = np.empty((len(sources), int(n_per_stratum.sum()), 3))
         drawn = [
-            [s.draw(int(n), rng) for s, n in zip(self.strata, n_per_stratum, strict=True)]
-            for rng in sources
+            [s.draw(n, rng) for s, n in zip(self.strata, row, strict=True)]
+            for row, rng in zip(numbers.tolist(), sources, strict=True)
         ]
+        owners = np.repeat(np.tile(np.arange(len(self.strata)), len(numbers)), numbers.ravel())
+        points = np.empty((len(owners), 3))
         for number, stratum in enumerate(self.strata):
             chosen, within = zip(*(parts[number] for parts in drawn), strict=True)
             place = np.concatenate(within)
             place -= 0.5
             place *= self.spacing_mm
             place += stratum.places(np.concatenate(chosen))
-            n = int(n_per_stratum[number])
-            points[:, ends[number] - n : ends[number]] = place.reshape(len(sources), n, 3)
+            points[owners == number] = place
         return points
-
-    def _owners(self, n_per_stratum: IntArray) -> IntArray:
-        return np.repeat(np.arange(len(self.strata)), n_per_stratum)
 
     def lattice(self, n_places: int) -> tuple[FloatArray, IntArray, FloatArray]:
         """Spread places evenly over the window, at voxel centres.
@@ -189,15 +196,20 @@ class Window:
             zyx = np.argwhere(stratum.inside[grid]) * step + first
             places.append((zyx + stratum.start) * self.spacing_mm)
             counts.append(len(zyx))
-            z, y, x = (zyx + stratum.start).T
-            weights.append(
-                np.ones(len(zyx)) if self.sensitivity is None else self.sensitivity[z, y, x]
-            )
+            weights.append(self._chances_at(zyx + stratum.start))
         return (
             np.concatenate(places),
             np.repeat(np.arange(len(counts)), counts),
             np.concatenate(weights),
         )
+
+    def _chances_at(self, zyx: IntArray) -> FloatArray:
+        """Give the sensitivity of some voxels (N, 3); 1 where there is none."""
+        if self.sensitivity is None:
+            return np.ones(len(zyx))
+        z, y, x = zyx.T
+        found = self.sensitivity[z, y, x]
+        return found if self.chances is None else self.chances[found]
 
     def locate(
         self, points_mm: FloatArray, *, move_mm: float
