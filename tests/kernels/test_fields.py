@@ -77,7 +77,8 @@ def test_the_number_of_threads_changes_nothing(rng, monkeypatch, threads):
     labels = lungs(rng)
     whole = depth_field(labels, SPACING)
     monkeypatch.setenv("MILIARY_THREADS", threads)
-    monkeypatch.setattr("miliary.kernels.fields._NEAR_VOXELS", 5 * 73 * 101)
+    for limit in ("_PLANE_VOXELS", "_DEEP_VOXELS"):
+        monkeypatch.setattr(f"miliary.kernels.fields.{limit}", 5 * 73 * 101)
     assert_array_equal(depth_field(labels, SPACING), whole)
 
 

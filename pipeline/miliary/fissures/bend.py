@@ -10,7 +10,7 @@ from scipy import ndimage
 from miliary.arrays import BoolArray, FloatArray
 from miliary.config.fissures import FissureSettings
 from miliary.fissures.surface import Evidence, Surface
-from miliary.kernels.heights import fit_heights, sum_by_node
+from miliary.kernels.heights import fit_heights, read_heights, sum_by_node
 
 #: Near the pleura no sheet is looked for: what is seen goes on over so many nodes.
 _MARGIN_NODES = 2
@@ -82,7 +82,8 @@ def bend(surface: Surface, evidence: Evidence, settings: FissureSettings) -> Sur
     least = np.cos(np.deg2rad(settings.max_turn_deg))
     for reach in settings.reaches_mm:
         away = surface.offsets_mm(evidence.points_mm)
-        near = (np.abs(away) < reach) & (surface.agreement(evidence) > least)
+        near = np.abs(away) < reach
+        near[near] = surface.agreement(evidence.take(near)) > least
         part = evidence.take(near)
         if len(part) == 0:
             continue
@@ -136,39 +137,42 @@ def judge(
     Fitted
         With confidence 0 where the surface is not in the lung.
     """
-    seen, inside = _support(surface, evidence, deep, step_mm, settings)
-    share = _share(surface, seen, inside)
-    beside = []
-    for shift in settings.moved_mm:
-        moved = replace(surface, heights_mm=surface.heights_mm + shift)
-        beside.append(_share(moved, *_support(moved, evidence, deep, step_mm, settings)))
+    shifts = (0.0, *settings.moved_mm)
+    supports = _supports(surface, evidence, deep, step_mm, shifts, settings)
+    share, *beside = (_share(surface, *support) for support in supports)
+    seen, inside = supports[0]
     excess = share - float(np.median(beside))
     area_cm2 = float(surface.node_areas_mm2()[seen & inside].sum()) / 100
     sure = min(excess / settings.sure_share, area_cm2 / settings.sure_area_cm2, 1.0)
     return Fitted(surface, seen, inside, max(sure, 0.0))
 
 
-def _support(
+def _supports(
     surface: Surface,
     evidence: Evidence,
     deep: BoolArray,
     step_mm: FloatArray,
+    shifts_mm: tuple[float, ...],
     settings: FissureSettings,
-) -> tuple[BoolArray, BoolArray]:
-    """Nodes at which the surface is seen, and those at which it could be."""
+) -> list[tuple[BoolArray, BoolArray]]:
+    """For each shift of a surface, nodes at which it is seen and those at which it could be."""
     shape = surface.heights_mm.shape
-    at = np.rint(surface.node_points_mm() / step_mm).astype(np.intp)
-    within_grid = ((at >= 0) & (at < deep.shape)).all(axis=1)
-    at = np.clip(at, 0, np.array(deep.shape) - 1)
-    inside = (deep[tuple(at.T)] & within_grid).reshape(shape)
     least = np.cos(np.deg2rad(settings.max_turn_deg))
-    near = np.abs(surface.offsets_mm(evidence.points_mm)) < settings.seen_mm
-    near &= surface.agreement(evidence) > least
-    part = evidence.take(near)
-    total = sum_by_node(surface.nodes(part.points_mm), np.ones(len(part)), shape)
-    seen = ndimage.binary_opening(total > 0, np.ones((2, 2), bool))
-    closed = ndimage.binary_closing(np.pad(seen, 2), _DISC)[2:-2, 2:-2]
-    return closed, inside
+    evidence = evidence.take(surface.agreement(evidence) > least)
+    nodes, away = surface.nodes(evidence.points_mm), surface.offsets_mm(evidence.points_mm)
+    cosines, points = read_heights(surface.cosines(), nodes), surface.node_points_mm()
+    supports = []
+    for shift in shifts_mm:
+        at = np.rint((points + shift * surface.axes[2]) / step_mm).astype(np.intp)
+        within_grid = ((at >= 0) & (at < deep.shape)).all(axis=1)
+        at = np.clip(at, 0, np.array(deep.shape) - 1)
+        inside = (deep[tuple(at.T)] & within_grid).reshape(shape)
+        near = nodes[np.abs(away - shift * cosines) < settings.seen_mm]
+        total = sum_by_node(near, np.ones(len(near)), shape)
+        seen = ndimage.binary_opening(total > 0, np.ones((2, 2), bool))
+        closed = ndimage.binary_closing(np.pad(seen, 2), _DISC)[2:-2, 2:-2]
+        supports.append((closed, inside))
+    return supports
 
 
 def _share(surface: Surface, seen: BoolArray, inside: BoolArray) -> float:

@@ -149,8 +149,8 @@ def _without_vessels(
     settings: FissureSettings,
 ) -> FloatArray:
     """Smooth the lungs with lung in place of vessels and of all that is outside."""
-    inside = lung_labels > 0
-    lung_hu = median_inside(hu, inside, every=_MEDIAN_EVERY) if inside.any() else settings.cap_hu
-    inside &= ~within(vessel_mask, settings.vessel_margin_mm, spacing_mm)
+    lungs = lung_labels > 0
+    lung_hu = median_inside(hu, lungs, every=_MEDIAN_EVERY) if lungs.any() else settings.cap_hu
+    inside = lungs & ~within(vessel_mask, settings.vessel_margin_mm, spacing_mm)
     image = cap_inside(hu, inside, ceiling=settings.cap_hu, outside=lung_hu)
-    return smooth(image, sigma_mm, spacing_mm)
+    return smooth(image, sigma_mm, spacing_mm, where=lungs)

@@ -115,8 +115,13 @@ class _System:
 
     def scores(self, coefficients: FloatArray, reach_mm: float) -> FloatArray:
         """Evidence near each of (M, K) shapes, less what the shapes cost."""
-        away = (self.slopes @ coefficients.T.astype(np.float32) - self.rest[:, None]) / reach_mm
-        near = np.maximum(1 - away**2, 0)
+        # In place: of thousands of shapes each further image of numbers costs as much as the sums.
+        near = self.slopes @ coefficients.T.astype(np.float32)
+        near -= self.rest[:, None]
+        near /= np.float32(reach_mm)
+        np.square(near, out=near)
+        np.subtract(1, near, out=near)
+        np.maximum(near, 0, out=near)
         cost = _PRIOR_SHARE * self.weights.sum() * (coefficients**2).sum(axis=1)
         scores: FloatArray = self.weights @ near - cost / 2
         return scores

@@ -17,8 +17,9 @@ _EXACT_MM = 6.0
 #: The square of that in steps of 0.001 mm2, which leave distances true to 0.001 mm: the sum of two
 #: such still has a place in 16 bits.
 _MOST = np.uint16(2**15 - 1)
-#: Voxels worked on at a time: with what they are compared with they stay in the cache.
-_NEAR_VOXELS = 2**17
+#: Voxels worked on at a time, in slices alone and across them: the first stay in the cache with
+#: what they are compared with; of fewer slices the coarser grid would be read twice.
+_PLANE_VOXELS, _DEEP_VOXELS = 2**17, 2**19
 #: Beyond, a grid half as fine is looked at, along axes whose blocks are no longer than this.
 _BLOCK_MM = 2.0
 #: A block counts as beyond the surface when any of its voxels is, and distances to its middle are
@@ -139,7 +140,7 @@ def _draw(inside: BoolArray, spacing_mm: FloatArray, join: _Join, into: FloatArr
             np.copyto(part, np.maximum(far.section(start, stop), table[-1]), where=beyond)
         join(into[start:stop], part, out=into[start:stop])
 
-    over_slabs(work, n_z, slab_of(inside.shape, _NEAR_VOXELS))
+    over_slabs(work, n_z, slab_of(inside.shape, _DEEP_VOXELS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +194,7 @@ def _near_in_plane(inside: BoolArray, steps: _Steps) -> AnyArray:
         near = _nearest(along_x, steps.costs[1], columns)
         squares[deep + start : deep + stop] = near.reshape(-1, n_y, columns)
 
-    over_slabs(work, n_z, slab_of(inside.shape, _NEAR_VOXELS))
+    over_slabs(work, n_z, slab_of(inside.shape, _PLANE_VOXELS))
     return squares
 
 
