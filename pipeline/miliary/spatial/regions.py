@@ -15,7 +15,7 @@ from miliary.kernels.intensity import smooth_intensity
 from miliary.kernels.mask import coarse_counts
 from miliary.kernels.rates import rate_interval
 from miliary.spatial.clustering import Placed
-from miliary.spatial.stratum import Stratum, binned_sums
+from miliary.spatial.stratum import Stratum
 from miliary.spatial.window import Window
 
 
@@ -115,7 +115,7 @@ class _Regions:
         self.voxels, self.visible = np.zeros((2, len(window.strata), size))
         for row, stratum in enumerate(window.strata):
             inside = stratum.of(labels)
-            self.voxels[row] = binned_sums(inside, bin_of, size + 1)[:size]
+            self.voxels[row] = stratum.count(inside, bin_of, size + 1)[:size]
             self.visible[row] = stratum.weigh(inside, bin_of, size + 1)[:size]
         self.litre_per_voxel = float(np.prod(window.spacing_mm)) / 1e6
         self.counts = np.zeros((len(window.strata), size + 1))

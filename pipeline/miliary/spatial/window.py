@@ -187,7 +187,8 @@ class Window:
         """
         pitch = (self.volume_mm3 / max(n_places, 1)) ** (1 / 3)
         step = np.maximum(np.rint(pitch / self.spacing_mm), 1).astype(int)
-        places, weights = [np.empty((0, 3))], [np.empty(0)]
+        places: list[FloatArray] = [np.empty((0, 3))]
+        weights: list[FloatArray] = [np.empty(0)]
         counts = []
         for stratum in self.strata:
             # Half a step in, so that the lattice does not start on the border.
@@ -208,7 +209,7 @@ class Window:
         if self.sensitivity is None:
             return np.ones(len(zyx))
         z, y, x = zyx.T
-        found = self.sensitivity[z, y, x]
+        found: AnyArray = self.sensitivity[z, y, x]
         return found if self.chances is None else self.chances[found]
 
     def locate(
