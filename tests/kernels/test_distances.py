@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import oracles_anatomy as oracles
 from miliary.kernels.distances import (
     close_gaps,
+    deep_inside,
     deeper_than,
     depth_inside,
     distance_to,
@@ -117,6 +118,16 @@ def test_depth_in_labels_is_that_in_each_alone_wherever_they_touch(rng):
         alone = depth_inside(labels == label, SPACING)
         assert_array_equal(depth[labels == label], alone[labels == label])
     assert_array_equal(depth[labels == 0], 0)
+
+
+@pytest.mark.parametrize("depth_mm", [0.3, 1.0, 2.7, 4.0])
+def test_deep_inside_is_where_depth_is_larger(rng, depth_mm):
+    labels = np.zeros((31, 37, 63), np.uint8)
+    labels[3:28, 5:33, 4:30], labels[5:31, 2:34, 30:60] = 1, 2
+    labels[rng.random(labels.shape) > 0.9995] = 0
+    expected = depth_inside(labels, SPACING) > depth_mm
+    assert_array_equal(deep_inside(labels, depth_mm, SPACING), expected)
+    assert expected.any()
 
 
 @pytest.mark.parametrize("shape", [(0, 5, 7), (5, 0, 7), (5, 7, 0), (0, 0, 0)])

@@ -10,6 +10,7 @@ from miliary.kernels.heights import (
     bending_energy,
     bilinear_matrix,
     fit_heights,
+    linear_matrix,
     read_heights,
     sum_by_node,
 )
@@ -73,6 +74,13 @@ def test_without_points_the_pull_decides():
 def test_reading_by_matrix_and_by_interpolation_agree(rng):
     field, nodes = rng.normal(size=SHAPE), places(rng) * 1.2 - 1
     assert_allclose(bilinear_matrix(nodes, SHAPE) @ field.ravel(), read_heights(field, nodes))
+
+
+def test_reading_a_grid_row_by_row_and_point_by_point_agree(rng):
+    field, u, v = rng.normal(size=SHAPE), rng.uniform(-1, 9, 7), rng.uniform(-1, 12, 5)
+    grid = np.stack(np.meshgrid(u, v, indexing="ij"), axis=-1).reshape(-1, 2)
+    read = linear_matrix(u, SHAPE[0]) @ (linear_matrix(v, SHAPE[1]) @ field.T).T
+    assert_allclose(read.ravel(), read_heights(field, grid))
 
 
 def test_several_fields_are_read_at_once(rng):

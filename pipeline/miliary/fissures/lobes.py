@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from miliary.anatomy import LOBES, SIDES
 from miliary.arrays import BoolArray, FloatArray, IntArray, LabelArray
 from miliary.fissures.bend import Fitted
 from miliary.fissures.surface import Surface
 from miliary.kernels.fields import distance_field
+from miliary.kernels.heights import linear_matrix
 from miliary.kernels.regions import bounding_box
 from miliary.kernels.slabs import on_threads
 
@@ -192,11 +192,13 @@ class Offsets:
         n_rows = int((surface.heights_mm.shape[0] - 1) * surface.step_mm / _FINE_MM) + 1
         fine = np.arange(n_rows) * (_FINE_MM / surface.step_mm)
         across = (x - surface.origin_mm[1]) / surface.step_mm
-        grid = np.meshgrid(fine, across, indexing="ij")
+        # Bilinear reading of a whole grid is a product with a matrix along each axis.
+        n_along, n_across = surface.heights_mm.shape
+        by_row, by_column = linear_matrix(fine, n_along), linear_matrix(across, n_across)
 
         def read(image: FloatArray) -> FloatArray:
-            rows = ndimage.map_coordinates(image, grid, order=1, mode="nearest")
-            return rows.astype(np.float32)
+            rows: FloatArray = (by_row @ (by_column @ image.T).T).astype(np.float32)
+            return rows
 
         cosines = read(surface.cosines())
         all_seen = np.ones(cosines.shape, bool)

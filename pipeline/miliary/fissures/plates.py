@@ -10,7 +10,7 @@ from miliary.anatomy import SIDES
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray, LabelArray
 from miliary.config.fissures import FissureSettings
 from miliary.fissures.surface import Evidence
-from miliary.kernels.distances import depth_inside, within
+from miliary.kernels.distances import deep_inside, within
 from miliary.kernels.filters import smooth
 from miliary.kernels.inside import cap_inside, median_inside
 from miliary.kernels.plates import bright_curvature, coplanar_support, sheet_points
@@ -79,7 +79,7 @@ def find_sheets(
     step_mm = jumps * spacing_mm
     z, y, x = (slice(None, None, jump) for jump in jumps)
     labels = np.ascontiguousarray(lung_labels[z, y, x])
-    deep = depth_inside(labels, step_mm) > settings.margin_mm
+    deep = deep_inside(labels, settings.margin_mm, step_mm)
     # A lung that the scan cuts off reaches the border, where there is no curvature.
     inner = tuple(slice(1, -(-(n - 1) // jump)) for n, jump in zip(hu.shape, jumps, strict=True))
     index = np.argwhere(deep[inner]) + 1

