@@ -13,6 +13,9 @@ from miliary.analysis import Analysis
 from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray, LabelArray
 from miliary.config.report import ReportSettings
 
+#: Effort of WebP, 0 to 6: 3 takes twice the time for 5 % fewer bytes.
+WEBP_METHOD = 2
+
 
 @dataclass(frozen=True, eq=False)
 class Slab:
@@ -277,7 +280,7 @@ def webp_uri(pixels: LabelArray, quality: int) -> str:
         `data:image/webp;base64,...`.
     """
     packed = io.BytesIO()
-    Image.fromarray(pixels).save(packed, "WEBP", quality=quality, method=3)
+    Image.fromarray(pixels).save(packed, "WEBP", quality=quality, method=WEBP_METHOD)
     return data_uri(packed.getvalue(), "image/webp")
 
 

@@ -41,7 +41,7 @@ class Covariate:
     name : str
         What it is.
     values : (B,) float
-        Middle of each bin.
+        Middle of each bin that holds something, increasing.
     weights : (L, B) float
         Voxels, weighted by sensitivity, of each stratum in each bin.
     counts : (S, L, B) int
@@ -266,35 +266,46 @@ def bin_points(
     use = np.isfinite(at_points) & ~(placed.moved & (covariate.name == _HOLE))
     observed = np.zeros((1, *covariate.weights.shape), np.int32)
     np.add.at(observed[0], (placed.strata[use], covariate.bins.of(at_points[use])), 1)
+    # Heights are those of slices: six bins in seven are empty, and would be two thousand times.
+    filled = (covariate.weights > 0).any(axis=0) | observed.any(axis=(0, 1))
+    observed, weights = observed[..., filled], covariate.weights[:, filled]
     null = simulate_counts(
         observed[0].sum(axis=1),
-        covariate.weights,
+        weights,
         n_simulations=settings.covariate_simulations,
         rng=rng,
     )
     counts = np.concatenate([observed, null])
     known = np.where(use, at_points, np.nan)
-    made = Covariate(covariate.name, covariate.bins.middles, covariate.weights, counts, {}, known)
+    middles = covariate.bins.middles
+    made = Covariate(covariate.name, middles[filled], weights, counts, {}, known)
     if clusters is not None and use.any():
         there = window.at(covariate.image, clusters.places_mm)
-        made.effects.update(_design_effects(made, at_points, there, use, clusters, settings))
+        made.effects.update(
+            _design_effects(made, middles, at_points, there, use, clusters, settings)
+        )
     return made
 
 
 def _design_effects(
     covariate: Covariate,
+    middles: FloatArray,
     at_points: FloatArray,
     at_places: FloatArray,
     use: BoolArray,
     clusters: Clusters,
     settings: SpatialSettings,
 ) -> dict[str, float]:
-    """Measure how much clustering inflates the variance of each statistic."""
+    """Measure how much clustering inflates the variance of each statistic.
+
+    The distribution function is read off between the middles of all bins, empty ones too.
+    """
     known = np.isfinite(at_places)
-    below = np.cumsum(covariate.of(np.arange(len(covariate.weights)))[1])
+    steps = np.cumsum(covariate.of(np.arange(len(covariate.weights)))[1])
+    below = np.append(0.0, steps)[np.searchsorted(covariate.values, middles, side="right")]
     scores: dict[str, Callable[[FloatArray], FloatArray]] = {
         "z1": lambda v: v,
-        "z2": lambda v: np.interp(v, covariate.values, below),
+        "z2": lambda v: np.interp(v, middles, below),
     }
     for shell in settings.shells_mm:
         scores[f"{shell:g}"] = partial(_nearer, shell_mm=shell)
