@@ -179,16 +179,16 @@ def run_inputs(inputs: Sequence[Path], out: Path, config: Config, options: Optio
         Where there is no CT to analyse at all; nothing is written then.
     """
     _keep_blas_single()
+    if options.scheduler is None and options.jobs in (None, 1) and not options.resume:
+        from miliary.cohort.ahead import await_case
+
+        await_case()
     with data_only_on_stdout():
         from miliary.cli.cohort import Cohort, run_cohort
-        from miliary.cohort.attempt import await_case
         from miliary.cohort.shards import Shard
         from miliary.io.series import find_inputs
 
         shard = Shard.parse(options.shard)
-        if options.scheduler is None and options.jobs in (None, 1) and not options.resume:
-            # Imports take a second core as long as the headers take this one.
-            await_case()
         if options.parquet:
             from miliary.cohort.pages import check_parquet
 

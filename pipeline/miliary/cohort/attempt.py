@@ -6,7 +6,8 @@ import signal
 import time
 from dataclasses import replace
 
-from miliary.cohort.apart import call_apart, get_ready
+from miliary.cohort.ahead import CASE_IMPORTS
+from miliary.cohort.apart import call_apart
 from miliary.cohort.engine import Place
 from miliary.cohort.frames import End, Order
 from miliary.cohort.inputs import run_key
@@ -15,14 +16,6 @@ from miliary.cohort.rows import Outcome, Task, failed_row
 
 #: Signals by which others end a process; the rest are its own fault.
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-
-#: What a case needs, and what its libraries would import one by one when first used.
-_IMPORTS = ("miliary.cohort.case", "matplotlib.backends.backend_agg", "PIL.WebPImagePlugin")
-
-
-def await_case() -> None:
-    """Start the process of a first case in this one, while its headers are still read."""
-    get_ready(_IMPORTS)
 
 
 def run_apart(task: Task, place: Place) -> Outcome:
@@ -48,7 +41,7 @@ def run_apart(task: Task, place: Place) -> Outcome:
         limit_mb(need_mb(task.info, settings), place.memory_mb, settings),
         threads_each(place.side_by_side),
         str(task.folder),
-        _IMPORTS,
+        CASE_IMPORTS,
     )
 
     def tell(message: tuple[str, float]) -> None:
