@@ -10,7 +10,7 @@ import numpy as np
 from miliary import pattern as patterns
 from miliary.analysis import Analysis
 from miliary.anatomy import Anatomy
-from miliary.arrays import AnyArray, FloatArray, IntArray, LabelArray
+from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray, LabelArray
 from miliary.calibrate import (
     Trials,
     correct_sizes,
@@ -34,13 +34,16 @@ from miliary.detect import detect
 from miliary.findings import Calibration, ImageQuality
 from miliary.fissures import find_fissures
 from miliary.fissures.septa import with_septa
-from miliary.kernels.forks import beside
+from miliary.kernels.forks import beside, on_processes
 from miliary.lungs import LungMasks, build_anatomy, segment_lungs
 from miliary.measure import fit_diameters, measure
 from miliary.nodules import Nodules
 from miliary.quality import estimate_quality
 from miliary.vessels import find_vessels
 from miliary.volume import Volume
+
+#: Parts that trials are looked for in, side by side where there are cores.
+_TRIAL_PARTS = 4
 
 __all__ = ["Analysis", "analyze", "calibrate", "segment"]
 
@@ -286,15 +289,37 @@ def _try_balls(
     rng: np.random.Generator,
 ) -> Trials:
     """Look for balls of given diameter, region and zone, and measure those that are found."""
-    settings, spacing_mm = config.calibrate, anatomy.geometry.spacing_mm
     diameters, region, zone = balls
-    trial = cut_trial(hu, anatomy.inside_lung, spacing_mm, centres_grid_mm, settings)
     tissue = rng.normal(config.measure.tissue_hu, config.measure.tissue_sd_hu, len(diameters))
-    filled = inject(trial, spacing_mm, diameters, quality, tissue, settings)
+
+    def look(rows: IntArray) -> tuple[AnyArray, ...]:
+        given = centres_grid_mm[rows], diameters[rows], tissue[rows]
+        return _look_for_balls(hu, anatomy, *given, quality, config)
+
+    # None knows of the others: they can be looked for in parts.
+    n_parts = min(_TRIAL_PARTS, len(diameters))
+    parts = on_processes(look, np.array_split(np.arange(len(diameters)), n_parts))
+    score, found, measured, se = map(np.concatenate, zip(*parts, strict=True))
+    return Trials(diameters, region, zone, score, found, measured, se)
+
+
+def _look_for_balls(
+    hu: AnyArray,
+    anatomy: Anatomy,
+    centres_grid_mm: FloatArray,
+    diameters_mm: FloatArray,
+    tissue_hu: FloatArray,
+    quality: ImageQuality,
+    config: Config,
+) -> tuple[FloatArray, BoolArray, FloatArray, FloatArray]:
+    """Score, whether found, measured diameter and its standard error of some balls."""
+    settings, spacing_mm = config.calibrate, anatomy.geometry.spacing_mm
+    trial = cut_trial(hu, anatomy.inside_lung, spacing_mm, centres_grid_mm, settings)
+    filled = inject(trial, spacing_mm, diameters_mm, quality, tissue_hu, settings)
     scoring = replace(config.detect, keep_all=True)
     candidates = detect(filled, trial.inside_lung, spacing_mm, scoring, near=trial.near)
     near, which = match_found(trial.centres_grid_mm, candidates, spacing_mm, settings.reach_mm)
-    score = np.zeros(len(diameters))
+    score = np.zeros(len(diameters_mm))
     score[near] = candidates.score[which[near]]
     found = near & (score >= config.detect.threshold)
     fit = fit_diameters(
@@ -305,9 +330,9 @@ def _try_balls(
         quality,
         config.measure,
     )
-    measured, se = np.full((2, len(diameters)), np.nan)
+    measured, se = np.full((2, len(diameters_mm)), np.nan)
     measured[found], se[found] = fit.diameter_mm, fit.diameter_se_mm
-    return Trials(diameters, region, zone, score, found, measured, se)
+    return score, found, measured, se
 
 
 def _notes(
