@@ -56,7 +56,6 @@ _LIBRARIES = (
     "highdicom",
     "edt",
     "connected-components-3d",
-    "fill-voids",
 )
 
 
