@@ -26,7 +26,7 @@ from fissures import Peak
 
 from miliary.config import Config
 from miliary.fissures import find_fissures
-from miliary.kernels.distances import depth_inside, distance_to
+from miliary.kernels.fields import depth_field, distance_beside
 from miliary.lungs import build_anatomy, segment_lungs
 from miliary.phantom import PhantomSpec, make_phantom
 from miliary.vessels import find_vessels
@@ -139,7 +139,7 @@ def times() -> Results:
     )  # fmt: skip
     told(
         "distances to pleura and vessels", "4", PEERS["distances"],
-        lambda: (depth_inside(labels, spacing), distance_to(vessel, spacing)),
+        lambda: (depth_field(labels, spacing), distance_beside(vessel, labels, spacing)),
     )  # fmt: skip
     told(
         "anatomy put together, these distances too", "", "",

@@ -57,7 +57,6 @@ _LIBRARIES = (
     "highdicom",
     "edt",
     "connected-components-3d",
-    "fill-voids",
 )
 
 

@@ -14,7 +14,7 @@ from miliary.conclude import conclude
 from miliary.config import Config
 from miliary.findings import Calibration, ImageQuality
 from miliary.geometry import Geometry
-from miliary.kernels.distances import depth_inside, distance_to
+from miliary.kernels.fields import depth_field, distance_field
 from miliary.lungs.zones import depth_zones, thirds_of_height
 from miliary.nodules import Nodules
 from miliary.volume import Volume
@@ -145,8 +145,7 @@ def _anatomy(
         for side, label in SIDES.items()
     }
     fissure, lobes = images["fissure_mask"], images["lobe_labels"]
-    pleura_mm = depth_inside(labels, spacing)
-    far = np.full(geometry.shape, np.inf, np.float32)
+    pleura_mm = depth_field(labels, spacing)
     return Anatomy(
         box=(slice(0, labels.shape[0]), slice(0, labels.shape[1]), slice(0, labels.shape[2])),
         geometry=geometry,
@@ -156,10 +155,10 @@ def _anatomy(
         vessel_mask=vessel,
         airway_mask=nothing,
         pleura_mm=pleura_mm,
-        vessel_mm=distance_to(vessel, spacing) if vessel.any() else far,
+        vessel_mm=distance_field(vessel, spacing),
         lungs=tuple(Lung(side, ml[0], ml[1]) for side, ml in volumes_ml.items() if ml[0] > 0),
         fissure_mask=None if fissure is None else np.asarray(fissure, bool),
-        fissure_mm=None if fissure is None else distance_to(np.asarray(fissure, bool), spacing),
+        fissure_mm=None if fissure is None else distance_field(np.asarray(fissure, bool), spacing),
         lobe_labels=None if lobes is None else np.asarray(lobes, np.uint8),
         depth_labels=depth_zones(labels, pleura_mm, config.lungs.peripheral_mm),
     )

@@ -94,14 +94,21 @@ def draw_side(
         name: Offsets.of(fit.surface, labels.shape, start_mm, spacing_mm, fit.shown)
         for name, fit in sure.items()
     }
-    away, touched = np.empty(labels.shape, np.float32), np.empty(labels.shape, bool)
+    away, touched = np.zeros(labels.shape, np.float32), np.zeros(labels.shape, bool)
+    fissure_mask, lobe_labels = drawing.fissure_mask[box], drawing.lobe_labels[box]
 
     def work(z: int) -> None:
-        inside = labels[z] == SIDES[side]
-        lobes, away[z], touched[z], found = _draw_section(side, cut, z, half_mm)
-        touched[z] &= inside
-        drawing.fissure_mask[box][z] |= found & inside
-        np.copyto(drawing.lobe_labels[box][z], lobes, where=inside)
+        inside = labels[z : z + 1] == SIDES[side]
+        if not inside.any():
+            return
+        # Of a lung's box a section of it fills half, and less near its ends.
+        _, rows, columns = bounding_box(inside)
+        part = (z, rows, columns)
+        inside = inside[0, rows, columns]
+        lobes, away[part], near, found = _draw_section(side, cut, part, half_mm)
+        touched[part] = near & inside
+        fissure_mask[part] |= found & inside
+        np.copyto(lobe_labels[part], lobes, where=inside)
 
     on_threads(work, range(len(labels)))
     # Near a surface the offset is exact; past its edges only the distance to it is true.
@@ -112,10 +119,10 @@ def draw_side(
 
 
 def _draw_section(
-    side: str, cut: dict[str, Offsets], z: int, half_mm: float
+    side: str, cut: dict[str, Offsets], part: tuple[int, slice, slice], half_mm: float
 ) -> tuple[LabelArray, FloatArray, BoolArray, BoolArray]:
     """Lobes, distance to the nearer surface, where surfaces pass, and where they are seen."""
-    behind, seen = cut[f"{side}_oblique"].section(z)
+    behind, seen = cut[f"{side}_oblique"].section(*part)
     away = np.abs(behind)
     touched = away < half_mm
     found = touched & seen
@@ -123,7 +130,7 @@ def _draw_section(
         return np.where(behind > 0, _LLL, _LUL), away, touched, found
     if "right_horizontal" not in cut:
         return np.where(behind > 0, _RLL, _UNKNOWN), away, touched, found
-    above, seen = cut["right_horizontal"].section(z)
+    above, seen = cut["right_horizontal"].section(*part)
     lobes = np.where(behind > 0, _RLL, np.where(above > 0, _RUL, _RML))
     # The horizontal fissure ends at the oblique one.
     level_mm = np.where(behind < 0, np.abs(above), np.float32(np.inf))
@@ -210,13 +217,17 @@ class Offsets:
             all_seen if shown is None else read(shown.astype(np.float32)) > 0.5,
         )
 
-    def section(self, z: int) -> tuple[FloatArray, BoolArray]:
-        """Give one section.
+    def section(
+        self, z: int, rows: slice = slice(None), columns: slice = slice(None)
+    ) -> tuple[FloatArray, BoolArray]:
+        """Give one section, or a part of it.
 
         Parameters
         ----------
         z : int
             Its index.
+        rows, columns : slice
+            The part; the whole unless given.
 
         Returns
         -------
@@ -225,8 +236,8 @@ class Offsets:
         seen : (Y, X) bool
             Whether the surface is seen beside it.
         """
-        row = self.row[z]
-        offsets = self.cosines[row]
-        offsets *= self.height_mm[z][:, None]
-        offsets -= self.scaled_mm[row]
-        return offsets, self.shown[row]
+        row = self.row[z, rows]
+        offsets = self.cosines[row, columns]
+        offsets *= self.height_mm[z, rows, None]
+        offsets -= self.scaled_mm[row, columns]
+        return offsets, self.shown[row, columns]

@@ -91,7 +91,7 @@ def label_parts(mask: BoolArray) -> tuple[IntArray, int]:
         How many there are.
     """
     labels, n_labels = cc3d.connected_components(
-        np.ascontiguousarray(mask).view(np.uint8), connectivity=6, return_N=True
+        np.ascontiguousarray(mask), connectivity=6, binary_image=True, return_N=True
     )
     return labels, int(n_labels)
 

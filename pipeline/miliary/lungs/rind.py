@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import fill_voids
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
@@ -14,7 +13,7 @@ from miliary.config.lungs import LungSettings
 from miliary.kernels.distances import close_gaps, depth_inside, distance_to, within
 from miliary.kernels.filters import smooth
 from miliary.kernels.layers import Crossings, cross_layer, outward_normals
-from miliary.kernels.regions import bounding_box, label_parts, members
+from miliary.kernels.regions import bounding_box, fill_holes, label_parts, members
 from miliary.lungs.bodies import choose_bodies
 from miliary.lungs.coarse import CoarseLungs
 from miliary.lungs.ribs import BONE_HU, find_ribs
@@ -203,7 +202,7 @@ def _near_layer(
     # Corners are farther from the lung than any ray tells.
     layer |= within(layer, settings.rind_margin_mm, spacing) & soft
     layer |= close_gaps(layer | lung, settings.rind_closing_mm, spacing) & (soft | rim)
-    filled: BoolArray = fill_voids.fill(ndimage.binary_opening(layer | lung)) & round_it.free
+    filled: BoolArray = fill_holes(ndimage.binary_opening(layer | lung)) & round_it.free
     return filled
 
 
@@ -234,7 +233,7 @@ def _whole(
     rind = _hanging(rind | rim | lung, lung)
     rind = _hanging(ndimage.binary_opening(rind) | rim | lung, lung)
     gaps = close_gaps(rind, settings.rind_closing_mm, spacing) & (soft | rim)
-    filled: BoolArray = fill_voids.fill(rind | gaps) & round_it.free
+    filled: BoolArray = fill_holes(rind | gaps) & round_it.free
     return filled
 
 
