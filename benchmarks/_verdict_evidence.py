@@ -165,14 +165,14 @@ def _sample(found: Analysis, regions: Any, rng: np.random.Generator) -> dict[str
     anatomy = found.anatomy
     inside = np.flatnonzero(anatomy.evaluable_labels)
     chosen = inside[rng.integers(0, len(inside), _SAMPLES)]
-    weight = sensitivity_map(regions, anatomy.zone_labels, found.calibration, 2.0)
+    seen = sensitivity_map(regions, anatomy.zone_labels, found.calibration, 2.0)
     images = {
         "side": anatomy.evaluable_labels,
         "zone": anatomy.zone_labels,
         "pleura": anatomy.pleura_mm,
         "vessel": anatomy.vessel_mm,
         "fissure": anatomy.fissure_mm,
-        "weight": weight,
+        "weight": None if seen is None else seen[1][seen[0]],
     }
     index = np.column_stack(np.unravel_index(chosen, anatomy.evaluable_labels.shape))
     places = index + rng.uniform(-0.5, 0.5, index.shape)

@@ -8,7 +8,7 @@ import numpy as np
 
 from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, LabelArray
 from miliary.geometry import Geometry
-from miliary.kernels.ball_labels import label_balls
+from miliary.kernels.ball_labels import list_ball_voxels
 
 RIGHT, LEFT = 1, 2
 SIDES: dict[str, int] = {"right": RIGHT, "left": LEFT}
@@ -260,10 +260,10 @@ class Anatomy:
         """
         grid = self.geometry
         index_zyx = grid.to_index(points_mm)
-        nodule = label_balls(grid.shape, grid.spacing_mm, index_zyx, diameter_mm) > 0
+        nodule = list_ball_voxels(grid.shape, grid.spacing_mm, index_zyx, diameter_mm)
         judged = [SIDES[lung.side] for lung in self.lungs if lung.evaluable_ml > 0]
         # Few voxels, by their places: whole images would be a gigabyte for a moment.
-        freed = np.flatnonzero(nodule & self.vessel_mask)
+        freed = nodule[self.vessel_mask.ravel()[nodule]]
         sides = self.lung_labels.ravel()[freed]
         counts = np.isin(sides, judged)
         freed, sides = freed[counts], sides[counts]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from miliary.kernels.ball_labels import label_balls
+from miliary.kernels.ball_labels import label_balls, list_ball_voxels
 
 SHAPE, SPACING = (19, 23, 29), np.array([1.25, 0.7, 0.8])
 
@@ -38,3 +38,13 @@ def test_without_a_diameter_it_is_one_voxel_and_without_a_ball_none():
 def test_more_than_a_label_can_tell_are_refused():
     with pytest.raises(ValueError, match="at most 65535, got 65536"):
         label_balls(SHAPE, SPACING, np.zeros((65536, 3)), np.ones(65536))
+
+
+def test_the_list_of_voxels_is_that_of_the_labels(rng):
+    # Some lie off the grid, some overlap, one has no diameter.
+    index, diameter = rng.uniform(-3, 25, (30, 3)), rng.uniform(0.3, 6, 30)
+    diameter[4] = np.nan
+    labels = label_balls(SHAPE, SPACING, index, diameter)
+    voxels = list_ball_voxels(SHAPE, SPACING, index, diameter)
+    assert_array_equal(voxels, np.flatnonzero(labels))
+    assert list_ball_voxels(SHAPE, SPACING, np.empty((0, 3)), np.empty(0)).shape == (0,)

@@ -74,3 +74,32 @@ def test_nearest_distances_match_the_double_loop(rng):
     places, points = rng.uniform(0, 9, (20, 3)), rng.uniform(0, 9, (15, 3))
     gaps = np.linalg.norm(places[:, None] - points, axis=2)
     assert_allclose(kernel.nearest_distances(places, points, same=False), gaps.min(axis=1))
+
+
+@pytest.mark.parametrize("crowded", [32, 0])
+def test_close_pairs_match_the_double_loop_by_sweep_and_by_tree(rng, monkeypatch, crowded):
+    monkeypatch.setattr(kernel, "_CROWDED", crowded)
+    points = np.concatenate([rng.uniform(0, 20, (80, 3)), np.full((2, 3), 3.0)])
+    found = {frozenset(pair) for pair in np.stack(kernel.close_pairs(points, 2.5), 1).tolist()}
+    gaps = np.linalg.norm(points[:, None] - points, axis=2)
+    expected = np.argwhere(np.triu(gaps <= 2.5, 1)).tolist()
+    assert found == {frozenset(pair) for pair in expected}
+    assert len(found) > 5
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_without_two_points_none_are_close(n):
+    first, second = kernel.close_pairs(np.zeros((n, 3)), 2.0)
+    assert len(first) == len(second) == 0
+
+
+def test_nearest_in_groups_matches_the_double_loop(rng):
+    places, points = rng.uniform(-5, 9, (40, 3)), rng.uniform(-5, 9, (15, 3))
+    # The last group has places and no point, the one before a point and no place.
+    from_groups, to_groups = rng.choice([0, 1, 3], 40), rng.choice([0, 1, 2], 15)
+    gaps = np.linalg.norm(places[:, None] - points, axis=2)
+    gaps[from_groups[:, None] != to_groups] = np.inf
+    found = kernel.nearest_in_groups(places, from_groups, points, to_groups)
+    assert_allclose(found, gaps.min(axis=1))
+    nowhere = kernel.nearest_in_groups(places, from_groups, points[:0], to_groups[:0])
+    assert_array_equal(nowhere, np.full(40, np.inf))

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from miliary.spatial import Window
+from miliary.spatial import stratum as strata
 from spatial_cases import SPACING, random_points, two_lungs
 
 
@@ -88,3 +89,41 @@ def test_the_lattice_is_even_and_inside(window):
 def test_windows_that_make_no_sense_are_refused(labels, spacing, sensitivity, message):
     with pytest.raises(ValueError, match=message):
         Window(labels, spacing, sensitivity)
+
+
+def test_chances_in_a_table_are_those_in_an_image(rng):
+    labels, chances = two_lungs(), np.array([0.0, 0.3, 0.9], np.float32)
+    places = rng.integers(0, 3, labels.shape).astype(np.uint8)
+    image = Window(labels, SPACING, chances[places])
+    table = Window(labels, SPACING, places, chances=chances)
+    for one, other in zip(image.strata, table.strata, strict=True):
+        assert_allclose(other.visible_mm3, one.visible_mm3)
+        assert other.highest == one.highest
+        assert_allclose(other.rows[1], one.rows[1])
+        # Three bins of a value that has nothing to do with the chance.
+        values = np.arange(len(one.index)) % 7
+        found = other.weigh(values, lambda v: v // 3, 3)
+        assert_allclose(found, one.weigh(values, lambda v: v // 3, 3))
+        seen = chances[places][one.box][one.inside]
+        assert_allclose(found, [seen[values // 3 == k].sum() for k in range(3)], rtol=1e-6)
+    drawn = [w.sample(np.array([200, 100]), np.random.default_rng(3))[0] for w in (image, table)]
+    assert_array_equal(*drawn)
+    assert_array_equal(image.lattice(300)[2], table.lattice(300)[2])
+
+
+def test_bins_of_all_voxels_at_once_are_those_of_parts(window, monkeypatch):
+    stratum = window.strata[0]
+    values = np.arange(len(stratum.index)) % 11
+    whole = stratum.count(values, lambda v: v, 11)
+    assert_array_equal(whole, np.bincount(values))
+    monkeypatch.setattr(strata, "_AT_ONCE", 1000)
+    assert_array_equal(stratum.count(values, lambda v: v, 11), whole)
+    assert_array_equal(stratum.weigh(values, lambda v: v, 11), whole)
+
+
+def test_rows_hold_the_chances_along_x(window):
+    stratum = window.strata[1]
+    used, chances = stratum.rows
+    along_x = stratum.inside.sum(axis=2)
+    assert_array_equal(used, along_x > 0)
+    assert_array_equal(chances, along_x[used])

@@ -9,6 +9,7 @@ from miliary.anatomy import Anatomy
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray, LabelArray
 from miliary.config.calibrate import CalibrateSettings
 from miliary.kernels.noise import gather_cubes
+from miliary.kernels.slabs import over_slabs, slab_of
 
 REGIONS: dict[str, int] = {"subpleural": 1, "fissural": 2, "perivascular": 3, "interior": 4}
 
@@ -17,6 +18,9 @@ _TRIES = 6
 
 #: Half width of the cube that a Gaussian mean is taken over, in standard deviations.
 _CUBE_SIGMAS = 2.5
+
+#: Voxels that are labelled together: their distances stay in the cache.
+_SLAB = 2**17
 
 
 def label_regions(anatomy: Anatomy, settings: CalibrateSettings) -> LabelArray:
@@ -34,12 +38,26 @@ def label_regions(anatomy: Anatomy, settings: CalibrateSettings) -> LabelArray:
     (z, y, x) uint8
         `REGIONS`, the first that holds; 0 where nothing can be seen.
     """
-    regions = np.full(anatomy.geometry.shape, REGIONS["interior"], np.uint8)
-    regions[anatomy.vessel_mm < settings.perivascular_mm] = REGIONS["perivascular"]
-    if anatomy.fissure_mm is not None:
-        regions[anatomy.fissure_mm < settings.fissural_mm] = REGIONS["fissural"]
-    regions[anatomy.pleura_mm < settings.subpleural_mm] = REGIONS["subpleural"]
-    regions[anatomy.evaluable_labels == 0] = 0
+    regions = np.empty(anatomy.geometry.shape, np.uint8)
+    far = np.uint8(REGIONS["interior"])
+    near = (
+        ("perivascular", anatomy.vessel_mm, settings.perivascular_mm),
+        ("fissural", anatomy.fissure_mm, settings.fissural_mm),
+        ("subpleural", anatomy.pleura_mm, settings.subpleural_mm),
+    )
+
+    def label(start: int, stop: int) -> None:
+        part = regions[start:stop]
+        part[...] = far
+        for name, distance_mm, limit_mm in near:
+            if distance_mm is not None:
+                # The first of the regions has the lowest label. Sums of bytes take a fifth of the
+                # time of what is written where a mask is true.
+                is_near = (distance_mm[start:stop] < limit_mm).view(np.uint8)
+                np.minimum(part, far - is_near * np.uint8(far - REGIONS[name]), out=part)
+        part *= (anatomy.evaluable_labels[start:stop] > 0).view(np.uint8)
+
+    over_slabs(label, len(regions), slab_of(regions.shape, _SLAB))
     return regions
 
 
@@ -81,15 +99,19 @@ def place_balls(
         Label of each place.
     """
     spacing = np.asarray(spacing_mm, float)
-    inside = [np.flatnonzero(regions.ravel() == label) for label in REGIONS.values()]
-    inside = [voxels for voxels in inside if len(voxels)]
-    wanted = -(-settings.n_nodules // max(len(inside), 1))
+    per_slice = {
+        label: np.array([np.count_nonzero(part == label) for part in regions])
+        for label in REGIONS.values()
+    }
+    there = [label for label, numbers in per_slice.items() if numbers.any()]
+    wanted = -(-settings.n_nodules // max(len(there), 1))
     centres, region = [np.empty((0, 3))], [np.empty(0, int)]
-    for voxels in inside:
-        flat = rng.choice(voxels, min(_TRIES * wanted, len(voxels)), replace=False)
+    for label in there:
+        n_voxels = int(per_slice[label].sum())
+        ranks = rng.choice(n_voxels, min(_TRIES * wanted, n_voxels), replace=False)
+        flat = _voxels_of(regions, label, ranks, per_slice[label])
         index = np.column_stack(np.unravel_index(flat, regions.shape))
         grid_mm = (index + rng.uniform(-0.5, 0.5, index.shape)) * spacing
-        label = int(regions.ravel()[voxels[0]])
         free = _is_lung(hu, index, spacing, settings) if label not in _BRIGHT else np.True_
         free = free & _is_apart(grid_mm, taken_grid_mm, settings.separation_mm)
         centres.append(grid_mm[free][:wanted])
@@ -104,6 +126,18 @@ def place_balls(
 #: code puts there (some of these leave the lung mask, which balls cannot); kept out of what is
 #: bright 84 % would be. On two phantoms it is 81 % of the balls and 89 % of the nodules.
 _BRIGHT = (REGIONS["subpleural"],)
+
+
+def _voxels_of(regions: LabelArray, label: int, ranks: IntArray, per_slice: IntArray) -> IntArray:
+    """Flat indices of voxels of a label by their rank among them, without a list of them all."""
+    ends = np.cumsum(per_slice)
+    which, flat = np.searchsorted(ends, ranks, side="right"), np.empty(len(ranks), np.intp)
+    for number in np.unique(which).tolist():
+        mine = which == number
+        first = ends[number] - per_slice[number]
+        here = np.flatnonzero(regions[number] == label)
+        flat[mine] = number * regions[number].size + here[ranks[mine] - first]
+    return flat
 
 
 def _is_lung(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from miliary.arrays import AnyArray, FloatArray, IntArray
+from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 
 
 def label_balls(
@@ -39,28 +39,66 @@ def label_balls(
     if len(index_zyx) > np.iinfo(np.uint16).max:
         raise ValueError(f"balls must be at most 65535, got {len(index_zyx)}")
     labels: IntArray = np.zeros(shape, np.uint16)
-    radius_mm = np.nan_to_num(diameter_mm) / 2
+    flat, radius_mm = labels.reshape(-1), np.nan_to_num(diameter_mm) / 2
     for label, (index, radius) in enumerate(zip(index_zyx, radius_mm, strict=True), start=1):
-        _draw_ball(labels, index, radius, spacing_mm, label)
+        voxels = _voxels_in_ball(shape, index, radius, spacing_mm)
+        flat[voxels[flat[voxels] == 0]] = label
     # Centres last: of two that touch, neither may lose the one voxel that it has for certain.
-    centre = np.rint(index_zyx).astype(np.intp).reshape(-1, 3)
-    inside = ((centre >= 0) & (centre < shape)).all(axis=1)
-    labels[tuple(centre[inside].T)] = np.flatnonzero(inside) + 1
+    centres, inside = _centre_voxels(shape, index_zyx)
+    flat[centres] = np.flatnonzero(inside) + 1
     return labels
 
 
-def _draw_ball(
-    labels: IntArray, index: AnyArray, radius_mm: float, spacing_mm: AnyArray, label: int
-) -> None:
-    """Give the free voxels whose centre lies in a ball its label."""
+def list_ball_voxels(
+    shape: tuple[int, int, int],
+    spacing_mm: FloatArray,
+    index_zyx: FloatArray,
+    diameter_mm: FloatArray,
+) -> IntArray:
+    """List the voxels that `label_balls` gives a label, without the memory of an image.
+
+    Parameters
+    ----------
+    shape : (3,) int
+        Shape of the grid.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+    index_zyx : (N, 3) float
+        Centres, as indices.
+    diameter_mm : (N,) float
+        Diameters; NaN for the centre voxel alone.
+
+    Returns
+    -------
+    (V,) int
+        Flat indices, increasing, each once.
+    """
+    balls = zip(index_zyx, np.nan_to_num(diameter_mm) / 2, strict=True)
+    parts = [_voxels_in_ball(shape, index, radius, spacing_mm) for index, radius in balls]
+    return np.unique(np.concatenate([_centre_voxels(shape, index_zyx)[0], *parts]))
+
+
+def _centre_voxels(
+    shape: tuple[int, int, int], index_zyx: FloatArray
+) -> tuple[IntArray, BoolArray]:
+    """Flat indices (M,) of the centres on the grid, and which (N,) these are."""
+    centre = np.rint(index_zyx).astype(np.intp).reshape(-1, 3)
+    inside: BoolArray = np.asarray(((centre >= 0) & (centre < shape)).all(axis=1))
+    return centre[inside] @ np.array([shape[1] * shape[2], shape[2], 1]), inside
+
+
+def _voxels_in_ball(
+    shape: tuple[int, int, int], index: AnyArray, radius_mm: float, spacing_mm: AnyArray
+) -> IntArray:
+    """Flat indices of the voxels whose centre lies in a ball."""
     reach = radius_mm / spacing_mm
-    low = np.clip(np.ceil(index - reach), 0, labels.shape).astype(int)
-    high = np.clip(np.floor(index + reach) + 1, low, labels.shape).astype(int)
-    box = tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))
+    low = np.clip(np.ceil(index - reach), 0, shape).astype(int)
+    high = np.clip(np.floor(index + reach) + 1, low, shape).astype(int)
+    places = [np.arange(start, stop) for start, stop in zip(low, high, strict=True)]
     z, y, x = (
-        (np.arange(start, stop) - at) * length
-        for start, stop, at, length in zip(low, high, index, spacing_mm, strict=True)
+        (place - at) * length for place, at, length in zip(places, index, spacing_mm, strict=True)
     )
     inside = z[:, None, None] ** 2 + y[:, None] ** 2 + x**2 <= radius_mm**2
-    part = labels[box]
-    part[inside & (part == 0)] = label
+    flat = (places[0][:, None, None] * shape[1] + places[1][:, None]) * shape[2] + places[2]
+    voxels: IntArray = flat[inside]
+    return voxels

@@ -24,7 +24,7 @@ _MAX_PACKED = 0.3
 
 #: Patterns are counted together up to so many points, which fit in the cache: a pattern of 300
 #: alone takes twice the time.
-_BATCH_POINTS = 6000
+_BATCH_POINTS = 12000
 #: Pairs, distances seen, distances lost and the sum of nearest distances of some patterns.
 _Rows = tuple[IntArray, IntArray, IntArray, FloatArray]
 #: Distances to empty places seen and lost.
