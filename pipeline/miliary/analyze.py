@@ -35,7 +35,7 @@ from miliary.findings import Calibration, ImageQuality
 from miliary.fissures import find_fissures
 from miliary.fissures.septa import with_septa
 from miliary.lungs import LungMasks, build_anatomy, segment_lungs
-from miliary.measure import fit_diameters, measure
+from miliary.measure import ask_blur, fit_diameters, measure
 from miliary.nodules import Nodules
 from miliary.quality import estimate_quality
 from miliary.vessels import find_vessels
@@ -107,6 +107,10 @@ def analyze(
     quality = estimate_quality(hu, anatomy, config.quality)
     anatomy = with_septa(hu, anatomy, quality, volume.slice_mm, config.fissures)
     clock("measure")
+    sure = scored.take(scored.score >= config.detect.threshold)
+    quality = ask_blur(
+        hu, anatomy.inside_lung, anatomy.geometry.spacing_mm, sure, quality, config.measure
+    )
     measured = measure(hu, anatomy, scored.take(kept), quality, config.measure)
     clock("calibrate")
     known = measured.take(measured.score >= config.detect.threshold)

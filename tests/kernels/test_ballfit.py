@@ -11,8 +11,9 @@ from scipy import special
 
 import oracles_detect as oracles
 from miliary.kernels import ballfit
-from miliary.kernels.ballfit import FitModel, ball_share_and_slopes, fit_balls
-from miliary.kernels.balls import ball_patches, ball_profile
+from miliary.kernels.ballfit import FitModel, fit_balls
+from miliary.kernels.balls import ball_patches, ball_profile, ball_share_and_slopes
+from miliary.kernels.neighbourhood import ball_offsets
 
 SPACING = np.array([1.0, 0.7, 0.7])
 PSF = (0.47, 0.40, 0.40)
@@ -295,7 +296,7 @@ def test_balls_of_many_voxels_are_fitted_fewer_at_a_time_with_the_same_result(rn
         return first_guess(values, *others)
 
     monkeypatch.setattr(ballfit, "_first_guess", counted)
-    monkeypatch.setattr(ballfit, "_AT_ONCE", 3 * len(ballfit._ball_offsets(3.2, SPACING)) + 1)
+    monkeypatch.setattr(ballfit, "_AT_ONCE", 3 * len(ball_offsets(3.2, SPACING)) + 1)
     parts = fit(image, start)
     assert sum(sizes) == len(start) > 3
     assert max(sizes) == 3

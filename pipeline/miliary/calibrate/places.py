@@ -90,8 +90,11 @@ def place_balls(
         index = np.column_stack(np.unravel_index(flat, regions.shape))
         grid_mm = (index + rng.uniform(-0.5, 0.5, index.shape)) * spacing
         label = int(regions.ravel()[voxels[0]])
-        free = _is_lung(hu, index, spacing, settings) if label not in _BRIGHT else np.True_
-        free = free & _is_apart(grid_mm, taken_grid_mm, settings.separation_mm)
+        if label in _BRIGHT:
+            free = _is_deep(regions, grid_mm, spacing, settings.depth_mm)
+        else:
+            free = _is_lung(hu, index, spacing, settings)
+        free &= _is_apart(grid_mm, taken_grid_mm, settings.separation_mm)
         centres.append(grid_mm[free][:wanted])
         region.append(np.full(len(centres[-1]), label))
     places = np.concatenate(centres)
@@ -121,6 +124,18 @@ def _is_lung(
     level = np.tensordot(cubes, weight / weight.sum(), axes=3)
     dark: BoolArray = level < settings.lung_limit_hu
     return dark
+
+
+def _is_deep(
+    regions: LabelArray, grid_mm: FloatArray, spacing: FloatArray, depth_mm: float
+) -> BoolArray:
+    """Whether what lies so far from each place along the axes is lung too."""
+    deep = np.ones(len(grid_mm), bool)
+    last = np.array(regions.shape) - 1
+    for step in depth_mm * np.concatenate([np.eye(3), -np.eye(3)]):
+        voxel = np.clip(np.rint((grid_mm + step) / spacing).astype(np.intp), 0, last)
+        deep &= regions[tuple(voxel.T)] > 0
+    return deep
 
 
 def _is_apart(grid_mm: FloatArray, taken_mm: FloatArray, least_mm: float) -> BoolArray:

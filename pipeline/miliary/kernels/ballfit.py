@@ -8,25 +8,20 @@ then decides, as a prior on the contrast, and counts in the standard error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy import special
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.kernels.balls import ball_share_and_slopes
+from miliary.kernels.neighbourhood import Neighbourhood, ball_offsets
 from miliary.kernels.slabs import on_threads
 
 #: Order of the parameters of a fit.
 _Z, _Y, _X, _RADIUS, _CONTRAST, _BACKGROUND = range(6)
 
-#: The distance from the centre is kept above this part of sigma, where its inverse is needed.
-_NEAREST_SIGMAS = 1e-3
-
 #: Damping of the normal equations: start, and how it changes with success and failure.
 _DAMPING_START, _DAMPING_DOWN, _DAMPING_UP = 1e-2, 0.3, 8.0
-
-#: Width over which the weight of the voxels round a ball falls off.
-_RIM_MM = 0.1
 
 _ROUNDS = 2
 
@@ -38,9 +33,6 @@ _DARK_NOISES = 3.0
 #: Least curvature of the cost that counts, and what keeps scaled normal equations regular.
 _LEAST_CURVATURE = 1e-12
 _TRIFLE = 1e-9
-
-#: Weight of voxels outside of the image: next to none, yet what lies there alone can be solved.
-_UNKNOWN = 1e-3
 
 #: Voxels of the balls fitted together: some 200 MB of slopes and the like.
 _AT_ONCE = 2**20
@@ -72,18 +64,20 @@ class BallFit:
     background_hu: FloatArray
     converged: BoolArray
 
+    def take(self, rows: IntArray) -> BallFit:
+        """Give some of the balls.
 
-@dataclass(frozen=True, eq=False)
-class _Neighbourhood:
-    """The voxels (N, P) of each fit: values, places (N, P, 3), and how far they take part."""
+        Parameters
+        ----------
+        rows : (M,) int
+            Which.
 
-    values: FloatArray
-    places: FloatArray
-    taking_part: FloatArray
-
-    def take(self, rows: IntArray) -> _Neighbourhood:
-        """Give some of the fits."""
-        return _Neighbourhood(self.values[rows], self.places[rows], self.taking_part[rows])
+        Returns
+        -------
+        BallFit
+            Those, in that order.
+        """
+        return BallFit(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -120,71 +114,14 @@ class FitModel:
     n_steps: int
 
 
-def ball_share_and_slopes(
-    offset_mm: FloatArray, radius_mm: FloatArray, psf_sigma_mm: tuple[float, float, float]
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Share of a blurred ball, with its derivatives.
+@dataclass(frozen=True, eq=False)
+class Descent:
+    """Where fits came to: parameters (N, 6), cost (N,), J'WJ (N, 6, 6), which rest (N,)."""
 
-    In closed form for an isotropic Gaussian as in `balls.ball_profile`; where the point spread
-    is longer along z, by Gauss-Hermite quadrature along it. In plane the two axes count as one.
-
-    Parameters
-    ----------
-    offset_mm : (N, P, 3) float
-        Voxels from the ball's centre `(z, y, x)`.
-    radius_mm : (N,) float
-        Radii.
-    psf_sigma_mm : (3,) float
-        Standard deviations of the point spread along z, y and x.
-
-    Returns
-    -------
-    share : (N, P) float64
-        0 to 1.
-    by_offset : (N, P, 3) float64
-        Derivative by the offset, per mm.
-    by_radius : (N, P) float64
-        Derivative by the radius, per mm.
-    """
-    in_plane = float(np.mean(psf_sigma_mm[1:]))
-    sigma = min(in_plane, psf_sigma_mm[0])
-    axis_z = psf_sigma_mm[0] >= in_plane
-    extra = np.sqrt(abs(psf_sigma_mm[0] ** 2 - in_plane**2))
-    ratio = extra / sigma
-    n_nodes = 1 if ratio < 1e-3 else int(np.ceil(1 + 2 * ratio + ratio**2))
-    nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)
-    weights = weights / weights.sum()
-    share = np.zeros(offset_mm.shape[:2])
-    by_radius, by_offset = np.zeros_like(share), np.zeros(offset_mm.shape)
-    shifts = [(extra * node, 0.0, 0.0) for node in nodes]
-    if not axis_z:
-        # The spread is shorter along z: what is missing lies in the plane, along both its axes.
-        shifts = [(0.0, extra * a, extra * b) for a in nodes for b in nodes]
-        weights = np.outer(weights, weights).ravel()
-    for shift, weight in zip(shifts, weights, strict=True):
-        moved = offset_mm - np.array(shift)
-        distance = np.sqrt(np.einsum("npi,npi->np", moved, moved))
-        distance = np.maximum(distance, _NEAREST_SIGMAS * sigma)
-        value, by_distance, slope = _isotropic(distance, radius_mm[:, None], sigma)
-        share += weight * value
-        by_radius += weight * slope
-        by_offset += (weight * by_distance / distance)[..., None] * moved
-    return share, by_offset, by_radius
-
-
-def _isotropic(
-    r: FloatArray, radius: FloatArray, sigma: float
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Share, derivative by distance, derivative by radius, for an isotropic spread."""
-    near = np.exp(-0.5 * ((r - radius) / sigma) ** 2)
-    far = np.exp(-0.5 * ((r + radius) / sigma) ** 2)
-    root = np.sqrt(2 * np.pi)
-    below, above = (radius - r) / (np.sqrt(2) * sigma), (radius + r) / (np.sqrt(2) * sigma)
-    rim = sigma / (root * r) * (near - far)
-    share = 0.5 * (special.erf(below) + special.erf(above)) - rim
-    by_distance = rim / r - radius / (root * sigma * r) * (near + far)
-    by_radius = radius / (root * sigma * r) * (near - far)
-    return share, by_distance, by_radius
+    parameters: FloatArray
+    cost: FloatArray
+    normal: FloatArray
+    resting: BoolArray
 
 
 def fit_balls(
@@ -231,7 +168,7 @@ def fit_balls(
     start = np.asarray(start_grid_mm, float).reshape(-1, 3)
     diameter = np.asarray(start_diameter_mm, float)
     spacing = np.asarray(spacing_mm, float)
-    ball = _ball_offsets(reach_mm, spacing)
+    ball = ball_offsets(reach_mm, spacing)
     batch = min(batch, max(1, _AT_ONCE // len(ball)))
 
     def fit(rows: IntArray) -> tuple[AnyArray, ...]:
@@ -243,15 +180,6 @@ def fit_balls(
     return BallFit(*joined)
 
 
-def _ball_offsets(reach_mm: float, spacing: FloatArray) -> IntArray:
-    """Voxel offsets (P, 3) within a reach of a voxel."""
-    half = np.ceil(reach_mm / spacing).astype(int)
-    grid = np.stack(np.meshgrid(*(np.arange(-h, h + 1) for h in half), indexing="ij"), -1)
-    offsets = grid.reshape(-1, 3)
-    near: IntArray = offsets[((offsets * spacing) ** 2).sum(axis=1) <= reach_mm**2]
-    return near
-
-
 def _fit_batch(
     image: FloatArray,
     inside: BoolArray | None,
@@ -261,28 +189,21 @@ def _fit_batch(
     ball: IntArray,
     model: FitModel,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, BoolArray]:
-    nearest = np.rint(start / spacing).astype(int)
-    voxels = nearest[:, None] + ball
-    z, y, x = np.moveaxis(np.clip(voxels, 0, np.array(image.shape) - 1), -1, 0)
-    values = image[z, y, x].astype(float)
-    places = voxels * spacing
-    known = ((voxels >= 0) & (voxels < image.shape)).all(axis=-1)
-    if inside is not None:
-        known &= inside[z, y, x]
-    parameters = _first_guess(values, start, diameter, model)
+    around = Neighbourhood.of(image, inside, start, spacing, ball)
+    parameters = _first_guess(around.values, start, diameter, model)
     # The first round finds the size, the second looks at the voxels that this size calls for.
     for _ in range(_ROUNDS):
-        taking_part = _taking_part(places, parameters, model) * np.where(known, 1.0, _UNKNOWN)
-        around = _Neighbourhood(values, places, taking_part)
-        parameters, normal, resting = _descend(around, parameters, start, model)
-    error = _radius_error(normal)
+        nearby = around.near(parameters[:, :3], parameters[:, _RADIUS], model.margin_mm)
+        found = descend(nearby, parameters, start, model)
+        parameters = found.parameters
+    error = _radius_error(found.normal)
     return (
         parameters[:, :3],
         2 * parameters[:, _RADIUS],
         2 * error,
         parameters[:, _CONTRAST],
         parameters[:, _BACKGROUND],
-        resting,
+        found.resting,
     )
 
 
@@ -296,19 +217,28 @@ def _radius_error(normal: FloatArray) -> FloatArray:
     return error
 
 
-def _taking_part(places: FloatArray, parameters: FloatArray, model: FitModel) -> FloatArray:
-    """Weight 1 of voxels near the ball, falling softly to 0 at the margin around it."""
-    offset = places - parameters[:, None, :3]
-    outside = np.sqrt((offset**2).sum(axis=-1)) - parameters[:, _RADIUS, None]
-    steepness = np.clip((outside - model.margin_mm) / _RIM_MM, -50, 50)
-    weight: FloatArray = 1.0 / (1.0 + np.exp(steepness))
-    return weight
+def descend(
+    around: Neighbourhood, parameters: FloatArray, start: FloatArray, model: FitModel
+) -> Descent:
+    """Take damped Gauss-Newton steps of all balls together.
 
+    Parameters
+    ----------
+    around : Neighbourhood
+        What they look at.
+    parameters : (N, 6) float
+        Centre, radius, contrast and background to start from.
+    start : (N, 3) float
+        Places that they may not walk far from.
+    model : FitModel
+        The model.
 
-def _descend(
-    around: _Neighbourhood, parameters: FloatArray, start: FloatArray, model: FitModel
-) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Damped Gauss-Newton steps of all balls together; gives also J'WJ and which came to rest."""
+    Returns
+    -------
+    Descent
+        Where they came to.
+    """
+    parameters = parameters.copy()
     damping = np.full(len(parameters), _DAMPING_START)
     resting = np.zeros(len(parameters), bool)
     cost, normal, gradient = _normal_equations(around, parameters, model)
@@ -330,7 +260,7 @@ def _descend(
         accepted = moving[better]
         parameters[accepted], cost[accepted] = trial[better], new_cost[better]
         normal[accepted], gradient[accepted] = new_normal[better], new_gradient[better]
-    return parameters, normal, resting
+    return Descent(parameters, cost, normal, resting)
 
 
 def _first_guess(
@@ -356,7 +286,7 @@ def _bounded(parameters: FloatArray, start: FloatArray, model: FitModel) -> Floa
 
 
 def _normal_equations(
-    around: _Neighbourhood, parameters: FloatArray, model: FitModel
+    around: Neighbourhood, parameters: FloatArray, model: FitModel
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Cost (N,), J'WJ (N, 6, 6) and J'Wr (N, 6) at the parameters, prior included."""
     share, by_offset, by_radius = ball_share_and_slopes(

@@ -19,6 +19,9 @@ REACH_SIGMAS = 4.0
 #: Standard deviations below this part of the largest are raised to it, as a delta has no patch.
 _FLOOR = 1e-6
 
+#: The distance from the centre is kept above this part of sigma, where its inverse is needed.
+_NEAREST_SIGMAS = 1e-3
+
 #: Balls times voxels times nodes that are computed at once: some 100 MB of doubles.
 _BATCH = 2_000_000
 
@@ -113,6 +116,73 @@ def ball_patches(
             )
         patches[part] = share
     return patches
+
+
+def ball_share_and_slopes(
+    offset_mm: FloatArray, radius_mm: FloatArray, psf_sigma_mm: tuple[float, float, float]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Share of a blurred ball, with its derivatives.
+
+    In closed form for an isotropic Gaussian as in `ball_profile`; where the point spread
+    is longer along z, by Gauss-Hermite quadrature along it. In plane the two axes count as one.
+
+    Parameters
+    ----------
+    offset_mm : (N, P, 3) float
+        Voxels from the ball's centre `(z, y, x)`.
+    radius_mm : (N,) float
+        Radii.
+    psf_sigma_mm : (3,) float
+        Standard deviations of the point spread along z, y and x.
+
+    Returns
+    -------
+    share : (N, P) float64
+        0 to 1.
+    by_offset : (N, P, 3) float64
+        Derivative by the offset, per mm.
+    by_radius : (N, P) float64
+        Derivative by the radius, per mm.
+    """
+    in_plane = float(np.mean(psf_sigma_mm[1:]))
+    sigma = min(in_plane, psf_sigma_mm[0])
+    axis_z = psf_sigma_mm[0] >= in_plane
+    extra = np.sqrt(abs(psf_sigma_mm[0] ** 2 - in_plane**2))
+    ratio = extra / sigma
+    n_nodes = 1 if ratio < 1e-3 else int(np.ceil(1 + 2 * ratio + ratio**2))
+    nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)
+    weights = weights / weights.sum()
+    share = np.zeros(offset_mm.shape[:2])
+    by_radius, by_offset = np.zeros_like(share), np.zeros(offset_mm.shape)
+    shifts = [(extra * node, 0.0, 0.0) for node in nodes]
+    if not axis_z:
+        # The spread is shorter along z: what is missing lies in the plane, along both its axes.
+        shifts = [(0.0, extra * a, extra * b) for a in nodes for b in nodes]
+        weights = np.outer(weights, weights).ravel()
+    for shift, weight in zip(shifts, weights, strict=True):
+        moved = offset_mm - np.array(shift)
+        distance = np.sqrt(np.einsum("npi,npi->np", moved, moved))
+        distance = np.maximum(distance, _NEAREST_SIGMAS * sigma)
+        value, by_distance, slope = _isotropic(distance, radius_mm[:, None], sigma)
+        share += weight * value
+        by_radius += weight * slope
+        by_offset += (weight * by_distance / distance)[..., None] * moved
+    return share, by_offset, by_radius
+
+
+def _isotropic(
+    r: FloatArray, radius: FloatArray, sigma: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Share, derivative by distance, derivative by radius, for an isotropic spread."""
+    near = np.exp(-0.5 * ((r - radius) / sigma) ** 2)
+    far = np.exp(-0.5 * ((r + radius) / sigma) ** 2)
+    root = np.sqrt(2 * np.pi)
+    below, above = (radius - r) / (np.sqrt(2) * sigma), (radius + r) / (np.sqrt(2) * sigma)
+    rim = sigma / (root * r) * (near - far)
+    share = 0.5 * (special.erf(below) + special.erf(above)) - rim
+    by_distance = rim / r - radius / (root * sigma * r) * (near + far)
+    by_radius = radius / (root * sigma * r) * (near - far)
+    return share, by_distance, by_radius
 
 
 def render_balls(
