@@ -66,7 +66,7 @@ def coloured(rng, shape, sigma_voxels):
 def test_the_point_spread_is_found_along_z_and_in_plane(rng, psf_fwhm_mm, noise_hu):
     hu, anatomy = drawn(psf_fwhm_mm)
     hu = hu + noise_hu * rng.standard_normal(SHAPE)
-    found = estimate_psf(hu.astype(np.float32), anatomy, SETTINGS)
+    found = estimate_psf(hu.astype(np.float32), anatomy, SETTINGS).fwhm_mm
     # Nothing but noise widens these edges; half the tolerance is left for anatomy.
     assert_allclose(found, psf_fwhm_mm, rtol=TOLERANCE / 2)
 
@@ -140,7 +140,7 @@ def test_weak_edges_do_not_count():
 def test_without_edges_along_z_the_default_ratio_stands_in(rng):
     # A cylinder that both ends of the scan cut off has no surface along z.
     hu, anatomy = drawn((1.1, 1.4, 1.4), (1e6, 25.0, 27.0))
-    z, y, x = estimate_psf(hu + rng.normal(0, 10, SHAPE), anatomy, SETTINGS)
+    z, y, x = estimate_psf(hu + rng.normal(0, 10, SHAPE), anatomy, SETTINGS).fwhm_mm
     assert_allclose((y, x), 1.4, rtol=TOLERANCE / 2)
     default = SETTINGS.default_psf_fwhm_mm
     assert z / y == pytest.approx(default[0] / default[1])

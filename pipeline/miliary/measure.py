@@ -21,6 +21,9 @@ _SIZE_CLASSES_MM = (3.0, 6.0, 15.0)
 _SPARE_MM = 0.5
 _BATCH = 192
 
+#: Mean square of the residuals, in variances of the noise, that a ball in noise hardly exceeds.
+_MISFIT = 2.0
+
 #: Quartiles of a normal distribution lie so many standard deviations apart, and the standard error
 #: of its median is so many of the mean's.
 _QUARTILES_SD, _OF_MEDIAN = 1.349, 1.253
@@ -127,9 +130,9 @@ def ask_blur(
 ) -> ImageQuality:
     """Ask the nodules themselves how blurred the scan shows them.
 
-    Edges of the pleura tell the point spread, but a kernel that enhances edges shows a small ball
-    as a narrower Gaussian would, and nodules without a sharp edge look like balls through a wider
-    one. What balls are to be fitted and put in with is the Gaussian that nodules are seen through.
+    Edges of the pleura tell the point spread, but they may be off, and nodules without a sharp edge
+    look like balls through a wider one. What balls are to be fitted and put in with is the Gaussian
+    that nodules are seen through.
 
     Parameters
     ----------
@@ -149,24 +152,23 @@ def ask_blur(
     Returns
     -------
     ImageQuality
-        With `nodule_blur`; that stays 1 where too few are good balls, or they disagree.
+        With another `nodule_blur`; as it was where too few are good balls, or they disagree.
     """
-    quality = replace(quality, nodule_blur=1.0)
     likeliest = np.argsort(-candidates.score, kind="stable")[: settings.blur_nodules]
     if len(likeliest) < settings.blur_least:
         return quality
-    asked = candidates.take(likeliest)
+    asked, model = candidates.take(likeliest), _fit_model(quality, settings)
     fit = fit_diameters(hu, inside_lung, spacing_mm, asked, quality, settings)
     small = fit.take(np.flatnonzero(fit.diameter_mm <= settings.blur_largest_mm))
     log_factor, misfit = spread_factors(
         hu,
         small,
         spacing_mm,
-        _fit_model(quality, settings),
+        model,
         reach_mm=settings.blur_largest_mm / 2 + settings.margin_mm + _SPARE_MM,
         inside=inside_lung,
     )
-    told = log_factor[misfit <= settings.blur_misfit]
+    told = log_factor[misfit <= max(_MISFIT, (settings.blur_misfit_hu / model.noise_hu) ** 2)]
     if len(told) < settings.blur_least:
         return quality
     low, middle, high = np.quantile(told, [0.25, 0.5, 0.75])
@@ -175,7 +177,7 @@ def ask_blur(
         return quality
     variance = _OF_MEDIAN**2 * spread**2 / len(told)
     trust = settings.blur_prior**2 / (settings.blur_prior**2 + variance)
-    return replace(quality, nodule_blur=float(np.exp(trust * middle)))
+    return replace(quality, nodule_blur=quality.nodule_blur * float(np.exp(trust * middle)))
 
 
 def _fit_model(quality: ImageQuality, settings: MeasureSettings) -> FitModel:

@@ -77,10 +77,13 @@ class MeasureSettings:
         unit="mm",
         source="the larger, the less their shape is that of a ball",
     )
-    blur_misfit: float = setting(
-        2.0,
-        "nor are those that fit no ball: mean square of the residuals, in variances of the noise",
-        source="on phantoms 0.5 to 1.4 for nodules, 0.9 to 2.4 for false ones",
+    blur_misfit_hu: float = setting(
+        30.0,
+        "nor are those that fit no ball: root mean square of the residuals, 1.4 standard "
+        "deviations of the noise where that is more",
+        unit="HU",
+        source="at 30 HU of noise 0.7 to 1.2 deviations for nodules, 1.0 to 1.5 for false ones; a "
+        "real nodule is no ball: with 13 HU in rider-0117-lower noise alone left 17 of 116",
     )
     blur_agree: float = setting(
         0.12,

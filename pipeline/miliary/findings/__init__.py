@@ -55,8 +55,8 @@ class ImageQuality:
     psf_estimated : bool
         False where too few edges allowed an estimate and a configured value stands in.
     nodule_blur : float
-        Width of the Gaussian that nodules of this scan are seen through, as a multiple of the
-        point spread that its edges have; 1 where there are too few nodules to tell.
+        Width of the Gaussian that nodules are seen through, as a multiple of the point spread: told
+        by nodules of this scan, or else by how steep its edges are.
     """
 
     noise_hu: float

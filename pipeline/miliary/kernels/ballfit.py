@@ -116,7 +116,19 @@ class FitModel:
 
 @dataclass(frozen=True, eq=False)
 class Descent:
-    """Where fits came to: parameters (N, 6), cost (N,), J'WJ (N, 6, 6), which rest (N,)."""
+    """Where fits came to.
+
+    Parameters
+    ----------
+    parameters : (N, 6) float
+        Centre, radius, contrast and background.
+    cost : (N,) float
+        Weighted squares, prior included.
+    normal : (N, 6, 6) float
+        `J'WJ`.
+    resting : (N,) bool
+        Whether each came to rest.
+    """
 
     parameters: FloatArray
     cost: FloatArray

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import special
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.kernels.overshoot import Overshoot
 
 #: Order of the parameters of a fit; the tilts are slopes along two directions in the edge.
 _LOW, _HIGH, _OFFSET, _LOG_SIGMA, _TILT = range(5)
@@ -107,6 +108,7 @@ def fit_edges(
     smoothing_mm: float,
     reach_mm: float,
     width_mm: float,
+    overshoot: Overshoot | None = None,
 ) -> EdgeFit:
     """Fit a blurred straight edge to the voxels round each of many places.
 
@@ -126,6 +128,8 @@ def fit_edges(
         Voxels up to this distance on both sides of the edge take part.
     width_mm : float
         Voxels up to this distance from the place, along the edge, take part.
+    overshoot : Overshoot or None
+        Enhancement of the edges; none unless given.
 
     Returns
     -------
@@ -141,9 +145,11 @@ def fit_edges(
     index = np.asarray(index_zyx, float).reshape(-1, 3)
     # The voxel nearest to the place is up to half a voxel off, the edge up to its bound.
     offsets = _ball_offsets(np.hypot(reach_mm * (1 + _MAX_OFFSET / 2), width_mm), spacing)
+    overshoot = Overshoot.none(len(index)) if overshoot is None else overshoot
+    lengths_mm = (smoothing_mm, reach_mm, width_mm)
     parts = [
-        _fit_batch(image, rows, spacing, offsets, (smoothing_mm, reach_mm, width_mm))
-        for rows in np.array_split(index, max(1, -(-len(index) // _BATCH)))
+        _fit_batch(image, index[rows], spacing, offsets, lengths_mm, overshoot.take(rows))
+        for rows in np.array_split(np.arange(len(index)), max(1, -(-len(index) // _BATCH)))
     ]
     names = [field.name for field in fields(EdgeFit)]
     return EdgeFit(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
@@ -209,6 +215,7 @@ def _fit_batch(
     spacing: FloatArray,
     offsets: IntArray,
     lengths_mm: tuple[float, float, float],
+    overshoot: Overshoot,
 ) -> EdgeFit:
     smoothing_mm, reach_mm, width_mm = lengths_mm
     voxels = np.rint(index).astype(np.intp)[:, None] + offsets
@@ -223,7 +230,8 @@ def _fit_batch(
         local = (places - origin[:, None]) @ frame
         inside = np.abs(local[..., 0]) <= reach_mm
         inside &= np.hypot(local[..., 1], local[..., 2]) <= width_mm
-        parameters, cost, resting = _descend(values, local, inside, parameters, reach_mm, n_steps)
+        seen = _Seen(values, local, inside, overshoot)
+        parameters, cost, resting = _descend(seen, parameters, reach_mm, n_steps)
         origin += frame[:, :, 0] * parameters[:, _OFFSET, None]
         frame, slope = _turned(frame, parameters[:, _TILT:])
         # Distances were taken along the old normal, which is oblique to the edge.
@@ -277,33 +285,47 @@ def _turned(frame: FloatArray, tilt: FloatArray) -> tuple[FloatArray, FloatArray
     return _frames(normal), np.linalg.norm(normal, axis=1)
 
 
-def _edge(local: FloatArray, parameters: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Model (N, P), with its distance in sigmas and the height of the bell there."""
-    low, high, offset, log_sigma = (parameters[:, k, None] for k in range(_TILT))
-    tilted = (local[..., 1:] @ parameters[:, _TILT:, None])[..., 0]
-    distance = (local[..., 0] - offset - tilted) * np.exp(-log_sigma)
-    bell = np.exp(-0.5 * distance**2) / np.sqrt(2 * np.pi)
-    return low + (high - low) * special.ndtr(distance), distance, bell
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Voxels (N, P) of each edge, their places (N, P, 3) in its frame, and which take part."""
+
+    values: FloatArray
+    local: FloatArray
+    inside: BoolArray
+    overshoot: Overshoot
+
+
+def _edge(seen: _Seen, parameters: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Share (N, P) of the high side, distance in sigmas, and the share's slope there."""
+    offset, log_sigma = parameters[:, _OFFSET, None], parameters[:, _LOG_SIGMA, None]
+    tilted = (seen.local[..., 1:] @ parameters[:, _TILT:, None])[..., 0]
+    distance = (seen.local[..., 0] - offset - tilted) * np.exp(-log_sigma)
+    share, slope = special.ndtr(distance), _bell(distance)
+    a, halo = seen.overshoot.enhancement, seen.overshoot.halo[:, None]
+    if a:
+        share = (1 + a) * share - a * special.ndtr(distance / halo)
+        slope = (1 + a) * slope - a / halo * _bell(distance / halo)
+    return share, distance, slope
+
+
+def _bell(distance: FloatArray) -> FloatArray:
+    bell: FloatArray = np.exp(-0.5 * distance**2) / np.sqrt(2 * np.pi)
+    return bell
 
 
 def _descend(
-    values: FloatArray,
-    local: FloatArray,
-    inside: BoolArray,
-    parameters: FloatArray,
-    reach_mm: float,
-    n_steps: int,
+    seen: _Seen, parameters: FloatArray, reach_mm: float, n_steps: int
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Damped Gauss-Newton steps of all edges together; also costs (N,), and which came to rest."""
     damping = np.full(len(parameters), _DAMPING_START)
     resting = np.zeros(len(parameters), bool)
-    cost, normal, gradient = _normal_equations(values, local, inside, parameters)
+    cost, normal, gradient = _normal_equations(seen, parameters)
     for _ in range(n_steps):
         diagonal = np.einsum("nii->ni", normal) + 1e-9
         damped = normal + (damping[:, None] * diagonal)[..., None] * np.eye(_N_PARAMETERS)
         step = np.linalg.solve(damped, gradient[..., None])[..., 0]
         trial = _bounded(parameters + step, reach_mm)
-        new_cost, new_normal, new_gradient = _normal_equations(values, local, inside, trial)
+        new_cost, new_normal, new_gradient = _normal_equations(seen, trial)
         better = new_cost <= cost
         resting |= np.abs(trial - parameters)[:, _OFFSET:].max(axis=1) < _REST
         parameters = np.where(better[:, None], trial, parameters)
@@ -327,17 +349,16 @@ def _bounded(parameters: FloatArray, reach_mm: float) -> FloatArray:
 
 
 def _normal_equations(
-    values: FloatArray, local: FloatArray, inside: BoolArray, parameters: FloatArray
+    seen: _Seen, parameters: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Cost (N,), J'J (N, 6, 6) and J'r (N, 6) at the parameters."""
-    model, distance, bell = _edge(local, parameters)
-    residual = np.where(inside, values - model, 0.0)
-    share = special.ndtr(distance)
-    contrast = (parameters[:, _HIGH] - parameters[:, _LOW])[:, None]
-    by_offset = -contrast * bell * np.exp(-parameters[:, _LOG_SIGMA, None])
-    columns = [1.0 - share, share, by_offset, -contrast * bell * distance]
-    columns += [by_offset * local[..., 1], by_offset * local[..., 2]]
-    jacobian = np.stack(columns, axis=-1) * inside[..., None]
+    share, distance, slope = _edge(seen, parameters)
+    low, contrast = parameters[:, _LOW, None], (parameters[:, _HIGH] - parameters[:, _LOW])[:, None]
+    residual = np.where(seen.inside, seen.values - low - contrast * share, 0.0)
+    by_offset = -contrast * slope * np.exp(-parameters[:, _LOG_SIGMA, None])
+    columns = [1.0 - share, share, by_offset, -contrast * slope * distance]
+    columns += [by_offset * seen.local[..., 1], by_offset * seen.local[..., 2]]
+    jacobian = np.stack(columns, axis=-1) * seen.inside[..., None]
     turned = np.swapaxes(jacobian, 1, 2)
     normal, gradient = turned @ jacobian, (turned @ residual[..., None])[..., 0]
     tilt, tilting = parameters[:, _TILT:], np.arange(_TILT, _N_PARAMETERS)
