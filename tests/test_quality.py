@@ -71,6 +71,19 @@ def test_the_point_spread_is_found_along_z_and_in_plane(rng, psf_fwhm_mm, noise_
     assert_allclose(found, psf_fwhm_mm, rtol=TOLERANCE / 2)
 
 
+def test_a_kernel_that_enhances_edges_is_not_taken_for_a_sharper_one(rng):
+    hu, anatomy = drawn((1.0, 0.9, 0.9))
+    hu = hu + 10 * rng.standard_normal(SHAPE)
+    plain = estimate_psf(hu.astype(np.float32), anatomy, SETTINGS)
+    assert plain.steepness == 1.0
+    sigma = 0.9 / FWHM_PER_SIGMA * np.sqrt(8) / np.array(SPACING[1:])
+    halo = ndimage.gaussian_filter(hu, (0, *sigma))
+    enhanced = estimate_psf((1.3 * hu - 0.3 * halo).astype(np.float32), anatomy, SETTINGS)
+    # At this enhancement the width falls by 6 %; edges alone read 15 % less.
+    assert_allclose(enhanced.fwhm_mm, (1.0, 0.85, 0.85), rtol=TOLERANCE / 2)
+    assert 0.8 < enhanced.steepness < 0.97
+
+
 @pytest.mark.parametrize("sigma_voxels", [0.0, (0.4, 0.7, 0.6)])
 @pytest.mark.parametrize("noise_hu", [10.0, 30.0, 60.0])
 def test_noise_is_found_in_spite_of_texture(rng, noise_hu, sigma_voxels):

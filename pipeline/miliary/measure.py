@@ -24,6 +24,9 @@ _BATCH = 192
 #: Mean square of the residuals, in variances of the noise, that a ball in noise hardly exceeds.
 _MISFIT = 2.0
 
+#: Logarithm of a blur's factor beyond which it is not the point spread that is wrong: 28 %.
+_FARTHEST = 0.25
+
 #: Quartiles of a normal distribution lie so many standard deviations apart, and the standard error
 #: of its median is so many of the mean's.
 _QUARTILES_SD, _OF_MEDIAN = 1.349, 1.253
@@ -173,7 +176,7 @@ def ask_blur(
         return quality
     low, middle, high = np.quantile(told, [0.25, 0.5, 0.75])
     spread = (high - low) / _QUARTILES_SD
-    if spread > settings.blur_agree:
+    if spread > settings.blur_agree or abs(middle) > _FARTHEST:
         return quality
     variance = _OF_MEDIAN**2 * spread**2 / len(told)
     trust = settings.blur_prior**2 / (settings.blur_prior**2 + variance)

@@ -257,13 +257,18 @@ def _share_of_nodules(
 ) -> FloatArray:
     """Share of the candidates in the window that are nodules, in halves of the window.
 
-    As many balls score there for each that is accepted, so many nodules will.
+    As many balls score there for each that is accepted, so many nodules will. Diameters were not
+    tried evenly: each counts for its part of their range.
     """
     ball = special.logit(np.clip(trials.score, _SURE, 1 - _SURE))
+    at, which, times = np.unique(trials.diameter_mm, return_inverse=True, return_counts=True)
+    part = np.gradient(at) if len(at) > 1 else np.ones(1)
+    weight = (part / times)[which]
     accepted = float(np.count_nonzero(logit >= limit))
-    per_found = accepted / max(float(np.count_nonzero(trials.found)), 1.0)
+    found = float(weight[trials.found].sum())
+    per_found = accepted / found if found else 0.0
     edges = limit - width * np.array([1.0, 0.5, 0.0])
-    nodules = np.histogram(ball, edges)[0] * per_found
+    nodules = np.histogram(ball, edges, weights=weight)[0] * per_found
     here = np.histogram(inside, edges)[0]
     share = np.clip(nodules / np.maximum(here, 1), 0.0, 1.0)
     half = np.clip(np.searchsorted(edges, inside, side="right") - 1, 0, 1)
