@@ -15,7 +15,7 @@ from miliary.calibrate import REGIONS, label_regions
 from miliary.config import Config
 from miliary.config.detect import DetectSettings
 from miliary.findings import Calibration, ImageQuality
-from miliary.measure import measure
+from miliary.measure import ask_blur, measure
 from miliary.nodules import Candidates, Nodules
 from miliary.quality import estimate_quality
 
@@ -125,7 +125,11 @@ def found_in(name: str, make: Callable[[], Scene]) -> Found:
 
 
 def told_of(name: str, make: Callable[[], Scene], psf_factor: float = 1.0) -> Told:
-    """What detection, measuring and calibration tell of a scene; seeds of its own."""
+    """What detection, measuring and calibration tell of a scene; seeds of its own.
+
+    The factor falsifies the point spread that edges tell; as in the recipe, the nodules found are
+    asked next.
+    """
 
     def run() -> Told:
         scene, config = make(), Config()
@@ -135,6 +139,9 @@ def told_of(name: str, make: Callable[[], Scene], psf_factor: float = 1.0) -> To
         quality = replace(quality, psf_fwhm_mm=(z, y, x))
         everything = found_in(name, make).candidates
         accepted = everything.take(everything.score >= config.detect.threshold)
+        quality = ask_blur(
+            scene.hu, anatomy.inside_lung, scene.spacing_mm, accepted, quality, config.measure
+        )
         nodules = measure(scene.hu, anatomy, accepted, quality, config.measure)
         rng = np.random.default_rng(17)
         # As in the recipe: what is found is no vessel.

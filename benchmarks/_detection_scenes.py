@@ -286,7 +286,11 @@ def digest(text: str | bytes) -> str:
 #: Files of the package that the results of a step depend on, besides the weights; those of earlier
 #: steps count too.
 _STEPS = {
-    "quality": ("quality.py", "config/quality.py", "kernels/edgefit.py", "kernels/noise.py"),
+    "quality": (
+        "quality.py",
+        "config/quality.py",
+        *(f"kernels/{name}.py" for name in ("edgefit", "noise", "overshoot")),
+    ),
     "detect": (
         "detect.py",
         "model.py",

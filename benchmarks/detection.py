@@ -8,7 +8,8 @@
     benchmarks/detection.py calibration     said sensitivity and false positives against the true
     benchmarks/detection.py dense           nodules at 1 per ml
     benchmarks/detection.py larger          found and sized at 4 to 10 mm
-    benchmarks/detection.py times           seconds and memory; beside skimage's blob_log
+    benchmarks/detection.py times           beside skimage's blob_log
+    benchmarks/detection.py whole           seconds and memory of a whole scan: on a quiet machine
 
 Real scans come from ../shared (not part of the repository); nodules are put into them by
 ../shared/eval/insert_nodules.py, which shares no code with the package. The left lung of lidc-0314
@@ -31,7 +32,7 @@ from _detection_larger import larger
 from _detection_runs import OWN_MM, Found, found_in
 from _detection_scenes import PHANTOM_SEEDS, REAL, REAL_SEEDS, litre_phantom, real
 from _detection_tables import REACH_MM, rate, share
-from _detection_times import times
+from _detection_times import times, whole
 from _results import Results
 from scipy.spatial import KDTree
 
@@ -237,6 +238,7 @@ PARTS = {
     "dense": dense,
     "larger": larger,
     "times": times,
+    "whole": whole,
 }
 
 

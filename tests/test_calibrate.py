@@ -125,6 +125,17 @@ def test_balls_stay_out_of_bright_tissue_but_for_the_pleura(regions, rng):
     assert (at(hu, centres[~deep]) == -300.0).any()
 
 
+def test_centres_lie_in_the_lung_and_not_on_the_pleura(regions, rng):
+    centres, _, region = place(regions, few(n_nodules=400), rng)
+    under = centres[region == REGIONS["subpleural"]]
+    for axis in range(3):
+        for way in (-1, 1):
+            assert (at(regions, under + 0.39 * way * np.eye(3)[axis]) > 0).all()
+    # Balls are under the pleura all the same.
+    shallow, _, _ = place(regions, few(n_nodules=400, depth_mm=2.0), rng)
+    assert len(under) > len(shallow) / 5
+
+
 def test_the_same_seed_gives_the_same_places(regions):
     first, again = (place(regions, few(), np.random.default_rng(4)) for _ in range(2))
     for one, other in zip(first, again, strict=True):
@@ -229,6 +240,19 @@ def test_a_made_sensitivity_curve_is_recovered(rng):
             assert row.low < row.value < row.high
 
 
+def test_a_steep_rise_is_followed(rng):
+    trials = made_trials(rng, 2400)
+    rise = 1 / (1 + np.exp(-14.0 * np.log(trials.diameter_mm / 1.4)))
+    # Beyond the rise some places stay hopeless: no one logistic curve has this shape.
+    chance = 0.93 * rise
+    trials = replace(trials, found=rng.random(len(trials)) < chance)
+    calibration = describe_calibration(trials, VOLUMES, SETTINGS)
+    for diameter in SETTINGS.diameters_mm:
+        true = 0.93 / (1 + np.exp(-14.0 * np.log(diameter / 1.4)))
+        # Two standard errors of a share from 343 trials.
+        assert_allclose(sensitivity_at(calibration, "all", diameter), true, atol=0.055)
+
+
 def test_zones_are_told_apart(rng):
     calibration = made_calibration(rng)
     for name, zone in ZONES.items():
@@ -275,6 +299,23 @@ def test_bias_and_spread_of_sizes_are_those_put_in(rng):
     assert_allclose([value for _, value in calibration.size_sd_mm], 0.2, rtol=0.45)
     # Standard errors of 0.1 were told where 0.2 was true.
     assert_allclose([value for _, value in calibration.se_factors], 2.0, rtol=0.35)
+
+
+def test_standard_errors_hold_two_thirds_of_new_errors(rng):
+    inside = []
+    for _ in range(12):
+        trials = made_trials(rng, 300, bias_mm=0.05)
+        # Errors with tails, larger for larger balls, and a fit that knows neither.
+        error = 0.04 * trials.diameter_mm * rng.standard_t(2.5, len(trials))
+        measured = np.where(trials.found, trials.diameter_mm + error, np.nan)
+        trials = replace(trials, measured_mm=measured, se_mm=np.full(len(trials), 0.05))
+        calibration = describe_calibration(trials, VOLUMES, SETTINGS)
+        true = rng.uniform(1.5, 3.0, 400)
+        new = 0.04 * true * rng.standard_t(2.5, len(true))
+        factor = np.interp(true, *np.array(calibration.se_factors).T)
+        inside.append((np.abs(new) <= 0.05 * factor).mean())
+    # Three standard errors over twelve scans, each with some 200 balls found.
+    assert_allclose(np.mean(inside), 0.683, atol=0.035)
 
 
 def test_errors_of_size_count_by_the_volume_of_their_region(rng):

@@ -13,7 +13,7 @@ from miliary.config.measure import MeasureSettings
 from miliary.findings import FWHM_PER_SIGMA, ImageQuality
 from miliary.kernels.ballfit import BallFit
 from miliary.kernels.blobs import DIAMETER_PER_SIGMA
-from miliary.measure import fit_diameters, measure, place
+from miliary.measure import ask_blur, fit_diameters, measure, place
 from miliary.nodules import NODULE_COLUMNS, Candidates
 
 SETTINGS = MeasureSettings()
@@ -198,3 +198,43 @@ def test_no_candidates_are_no_nodules(rng):
     fit = fit_diameters(image, np.ones(image.shape, bool), SPACING, none, QUALITY, SETTINGS)
     assert fit.diameter_mm.shape == (0,)
     assert len(place(fit, anatomy, none, SETTINGS)) == 0
+
+
+def lattice_scan(rng, n_side=3):
+    """Balls of 1.5 to 2.8 mm on a lattice, and candidates near them."""
+    shape, centres = oracles.lattice(n_side, 8.0, SPACING, rng)
+    diameters = rng.uniform(1.5, 2.8, len(centres))
+    image = oracles.draw_balls(shape, SPACING, centres, diameters, PSF, rng=rng, noise_hu=NOISE_HU)
+    return image, candidates_at(centres + rng.uniform(-0.3, 0.3, centres.shape))
+
+
+def blur_of(image, found, quality=QUALITY, settings=SETTINGS):
+    inside = np.ones(image.shape, bool)
+    return ask_blur(image, inside, SPACING, found, quality, settings)
+
+
+@pytest.mark.parametrize("wrong", [0.85, 1.15])
+def test_nodules_put_a_wrong_point_spread_right(rng, wrong):
+    image, found = lattice_scan(rng)
+    quality = replace(QUALITY, psf_fwhm_mm=tuple(wrong * width for width in FWHM))
+    asked = blur_of(image, found, quality)
+    # Each tells it within 6 %: three standard errors of the median of 27.
+    assert_allclose(asked.psf_sigma_mm, PSF, rtol=0.04)
+    assert asked.psf_fwhm_mm == quality.psf_fwhm_mm
+
+
+def test_what_edges_told_of_the_blur_is_where_nodules_begin(rng):
+    image, found = lattice_scan(rng)
+    steep = replace(QUALITY, psf_fwhm_mm=tuple(1.1 * w for w in FWHM), nodule_blur=1 / 1.1)
+    assert_allclose(blur_of(image, found, steep).nodule_blur, 1 / 1.1, rtol=0.04)
+    few = found.take(np.arange(SETTINGS.blur_least - 1))
+    assert blur_of(image, few, steep) == steep
+
+
+def test_what_is_no_ball_or_disagrees_is_not_believed(rng):
+    image, found = lattice_scan(rng)
+    assert blur_of(image, found, settings=replace(SETTINGS, blur_agree=1e-3)) == QUALITY
+    assert blur_of(image, found, settings=replace(SETTINGS, blur_largest_mm=1.0)) == QUALITY
+    # In noise alone the narrowest blur always fits best: that is none.
+    noise = rng.normal(-850, NOISE_HU, image.shape).astype(np.float32)
+    assert blur_of(noise, found) == QUALITY

@@ -36,7 +36,7 @@ from miliary.fissures import find_fissures
 from miliary.fissures.septa import with_septa
 from miliary.kernels.forks import beside, on_processes
 from miliary.lungs import LungMasks, build_anatomy, segment_lungs
-from miliary.measure import fit_diameters, measure
+from miliary.measure import ask_blur, fit_diameters, measure
 from miliary.nodules import Nodules
 from miliary.quality import estimate_quality
 from miliary.vessels import find_vessels
@@ -113,7 +113,16 @@ def analyze(
     clock("detect")
     scored = candidates()
     clock("measure")
-    kept = config.detect.keep_all | (scored.score >= config.detect.threshold)
+    likely = scored.score >= config.detect.threshold
+    quality = ask_blur(
+        hu,
+        anatomy.inside_lung,
+        anatomy.geometry.spacing_mm,
+        scored.take(likely),
+        quality,
+        config.measure,
+    )
+    kept = config.detect.keep_all | likely
     measured = measure(hu, anatomy, scored.take(kept), quality, config.measure)
     clock("calibrate")
     known = measured.take(measured.score >= config.detect.threshold)

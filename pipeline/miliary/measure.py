@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -11,6 +12,7 @@ from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.config.measure import MeasureSettings
 from miliary.findings import ImageQuality
 from miliary.kernels.ballfit import BallFit, FitModel, fit_balls
+from miliary.kernels.ballspread import spread_factors
 from miliary.kernels.blobs import DIAMETER_PER_SIGMA
 from miliary.nodules import Candidates, Nodules
 
@@ -18,6 +20,16 @@ from miliary.nodules import Candidates, Nodules
 _SIZE_CLASSES_MM = (3.0, 6.0, 15.0)
 _SPARE_MM = 0.5
 _BATCH = 192
+
+#: Mean square of the residuals, in variances of the noise, that a ball in noise hardly exceeds.
+_MISFIT = 2.0
+
+#: Logarithm of a blur's factor beyond which it is not the point spread that is wrong: 28 %.
+_FARTHEST = 0.25
+
+#: Quartiles of a normal distribution lie so many standard deviations apart, and the standard error
+#: of its median is so many of the mean's.
+_QUARTILES_SD, _OF_MEDIAN = 1.349, 1.253
 
 
 def measure(
@@ -109,6 +121,66 @@ def fit_diameters(
         begin = np.where(guess > smaller, guess, fitted.diameter_mm)[grown]
         fitted = _replaced(fitted, grown, fit(grown, begin, larger))
     return fitted
+
+
+def ask_blur(
+    hu: AnyArray,
+    inside_lung: BoolArray,
+    spacing_mm: FloatArray,
+    candidates: Candidates,
+    quality: ImageQuality,
+    settings: MeasureSettings,
+) -> ImageQuality:
+    """Ask the nodules themselves how blurred the scan shows them.
+
+    Edges of the pleura tell the point spread, but they may be off, and nodules without a sharp edge
+    look like balls through a wider one. What balls are to be fitted and put in with is the Gaussian
+    that nodules are seen through.
+
+    Parameters
+    ----------
+    hu : (z, y, x) int16 or float32
+        Hounsfield units.
+    inside_lung : (z, y, x) bool
+        Lungs; what lies outside takes no part.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+    candidates : Candidates
+        Accepted ones.
+    quality : ImageQuality
+        Noise and point spread of the scan, from its edges.
+    settings : MeasureSettings
+        How many nodules are asked, and when they are believed.
+
+    Returns
+    -------
+    ImageQuality
+        With another `nodule_blur`; as it was where too few are good balls, or they disagree.
+    """
+    likeliest = np.argsort(-candidates.score, kind="stable")[: settings.blur_nodules]
+    if len(likeliest) < settings.blur_least:
+        return quality
+    asked, model = candidates.take(likeliest), _fit_model(quality, settings)
+    fit = fit_diameters(hu, inside_lung, spacing_mm, asked, quality, settings)
+    small = fit.take(np.flatnonzero(fit.diameter_mm <= settings.blur_largest_mm))
+    log_factor, misfit = spread_factors(
+        hu,
+        small,
+        spacing_mm,
+        model,
+        reach_mm=settings.blur_largest_mm / 2 + settings.margin_mm + _SPARE_MM,
+        inside=inside_lung,
+    )
+    told = log_factor[misfit <= max(_MISFIT, (settings.blur_misfit_hu / model.noise_hu) ** 2)]
+    if len(told) < settings.blur_least:
+        return quality
+    low, middle, high = np.quantile(told, [0.25, 0.5, 0.75])
+    spread = (high - low) / _QUARTILES_SD
+    if spread > settings.blur_agree or abs(middle) > _FARTHEST:
+        return quality
+    variance = _OF_MEDIAN**2 * spread**2 / len(told)
+    trust = settings.blur_prior**2 / (settings.blur_prior**2 + variance)
+    return replace(quality, nodule_blur=quality.nodule_blur * float(np.exp(trust * middle)))
 
 
 def _fit_model(quality: ImageQuality, settings: MeasureSettings) -> FitModel:

@@ -115,6 +115,7 @@ def _acquisition(analysis: Analysis) -> dict[str, Any]:
         "noise_hu": quality.noise_hu,
         "psf_fwhm_mm": list(quality.psf_fwhm_mm),
         "psf_estimated": quality.psf_estimated,
+        "nodule_blur": quality.nodule_blur,
     }
 
 

@@ -54,16 +54,20 @@ class ImageQuality:
         Full width at half maximum of the point spread along z, y and x.
     psf_estimated : bool
         False where too few edges allowed an estimate and a configured value stands in.
+    nodule_blur : float
+        Width of the Gaussian that nodules are seen through, as a multiple of the point spread: told
+        by nodules of this scan, or else by how steep its edges are.
     """
 
     noise_hu: float
     psf_fwhm_mm: tuple[float, float, float]
     psf_estimated: bool
+    nodule_blur: float = 1.0
 
     @property
     def psf_sigma_mm(self) -> tuple[float, float, float]:
-        """Standard deviation of the point spread along z, y and x."""
-        z, y, x = (fwhm / FWHM_PER_SIGMA for fwhm in self.psf_fwhm_mm)
+        """Standard deviation along z, y and x of the Gaussian that nodules are seen through."""
+        z, y, x = (self.nodule_blur * fwhm / FWHM_PER_SIGMA for fwhm in self.psf_fwhm_mm)
         return z, y, x
 
 

@@ -8,7 +8,7 @@ then decides, as a prior on the contrast, and counts in the standard error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -64,6 +64,21 @@ class BallFit:
     background_hu: FloatArray
     converged: BoolArray
 
+    def take(self, rows: IntArray) -> BallFit:
+        """Give some of the balls.
+
+        Parameters
+        ----------
+        rows : (M,) int
+            Which.
+
+        Returns
+        -------
+        BallFit
+            Those, in that order.
+        """
+        return BallFit(*(getattr(self, field.name)[rows] for field in fields(self)))
+
 
 @dataclass(frozen=True)
 class FitModel:
@@ -97,6 +112,28 @@ class FitModel:
     margin_mm: float
     outlier_hu: float
     n_steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class Descent:
+    """Where fits came to.
+
+    Parameters
+    ----------
+    parameters : (N, 6) float
+        Centre, radius, contrast and background.
+    cost : (N,) float
+        Weighted squares, prior included.
+    normal : (N, 6, 6) float
+        `J'WJ`.
+    resting : (N,) bool
+        Whether each came to rest.
+    """
+
+    parameters: FloatArray
+    cost: FloatArray
+    normal: FloatArray
+    resting: BoolArray
 
 
 def fit_balls(
@@ -169,15 +206,16 @@ def _fit_batch(
     # The first round finds the size, the second looks at the voxels that this size calls for.
     for _ in range(_ROUNDS):
         nearby = around.near(parameters[:, :3], parameters[:, _RADIUS], model.margin_mm)
-        parameters, normal, resting = _descend(nearby, parameters, start, model)
-    error = _radius_error(normal)
+        found = descend(nearby, parameters, start, model)
+        parameters = found.parameters
+    error = _radius_error(found.normal)
     return (
         parameters[:, :3],
         2 * parameters[:, _RADIUS],
         2 * error,
         parameters[:, _CONTRAST],
         parameters[:, _BACKGROUND],
-        resting,
+        found.resting,
     )
 
 
@@ -191,10 +229,28 @@ def _radius_error(normal: FloatArray) -> FloatArray:
     return error
 
 
-def _descend(
+def descend(
     around: Neighbourhood, parameters: FloatArray, start: FloatArray, model: FitModel
-) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Damped Gauss-Newton steps of all balls together; gives also J'WJ and which came to rest."""
+) -> Descent:
+    """Take damped Gauss-Newton steps of all balls together.
+
+    Parameters
+    ----------
+    around : Neighbourhood
+        What they look at.
+    parameters : (N, 6) float
+        Centre, radius, contrast and background to start from.
+    start : (N, 3) float
+        Places that they may not walk far from.
+    model : FitModel
+        The model.
+
+    Returns
+    -------
+    Descent
+        Where they came to.
+    """
+    parameters = parameters.copy()
     damping = np.full(len(parameters), _DAMPING_START)
     resting = np.zeros(len(parameters), bool)
     cost, normal, gradient = _normal_equations(around, parameters, model)
@@ -216,7 +272,7 @@ def _descend(
         accepted = moving[better]
         parameters[accepted], cost[accepted] = trial[better], new_cost[better]
         normal[accepted], gradient[accepted] = new_normal[better], new_gradient[better]
-    return parameters, normal, resting
+    return Descent(parameters, cost, normal, resting)
 
 
 def _first_guess(

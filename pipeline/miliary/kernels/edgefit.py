@@ -15,6 +15,7 @@ import numpy as np
 from scipy import special
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.kernels.overshoot import Overshoot
 
 #: Order of the parameters of a fit; the tilts are slopes along two directions in the edge.
 _LOW, _HIGH, _OFFSET, _LOG_SIGMA, _TILT = range(5)
@@ -113,6 +114,7 @@ def fit_edges(
     smoothing_mm: float,
     reach_mm: float,
     width_mm: float,
+    overshoot: Overshoot | None = None,
 ) -> EdgeFit:
     """Fit a blurred straight edge to the voxels round each of many places.
 
@@ -132,6 +134,8 @@ def fit_edges(
         Voxels up to this distance on both sides of the edge take part.
     width_mm : float
         Voxels up to this distance from the place, along the edge, take part.
+    overshoot : Overshoot or None
+        Enhancement of the edges; none unless given.
 
     Returns
     -------
@@ -147,9 +151,11 @@ def fit_edges(
     index = np.asarray(index_zyx, float).reshape(-1, 3)
     # The voxel nearest to the place is up to half a voxel off, the edge up to its bound.
     offsets = _ball_offsets(np.hypot(reach_mm * (1 + _MAX_OFFSET / 2), width_mm), spacing)
+    overshoot = Overshoot.none(len(index)) if overshoot is None else overshoot
+    lengths_mm = (smoothing_mm, reach_mm, width_mm)
     parts = [
-        _fit_batch(image, rows, spacing, offsets, (smoothing_mm, reach_mm, width_mm))
-        for rows in np.array_split(index, max(1, -(-len(index) // _BATCH)))
+        _fit_batch(image, index[rows], spacing, offsets, lengths_mm, overshoot.take(rows))
+        for rows in np.array_split(np.arange(len(index)), max(1, -(-len(index) // _BATCH)))
     ]
     names = [field.name for field in fields(EdgeFit)]
     return EdgeFit(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
@@ -215,6 +221,7 @@ def _fit_batch(
     spacing: FloatArray,
     offsets: IntArray,
     lengths_mm: tuple[float, float, float],
+    overshoot: Overshoot,
 ) -> EdgeFit:
     smoothing_mm, reach_mm, width_mm = lengths_mm
     voxels = np.rint(index).astype(np.intp)[:, None] + offsets
@@ -229,9 +236,8 @@ def _fit_batch(
         local = np.ascontiguousarray(np.moveaxis((places - origin[:, None]) @ frame, 2, 0))
         inside = np.abs(local[0]) <= reach_mm
         inside &= np.hypot(local[1], local[2]) <= width_mm
-        parameters, cost, resting = _descend(
-            *_taking_part(values, local, inside), parameters, reach_mm, n_steps
-        )
+        seen = _Seen.of(values, local, inside, overshoot)
+        parameters, cost, resting = _descend(seen, parameters, reach_mm, n_steps)
         origin += frame[:, :, 0] * parameters[:, _OFFSET, None]
         frame, slope = _turned(frame, parameters[:, _TILT:])
         # Distances were taken along the old normal, which is oblique to the edge.
@@ -246,19 +252,6 @@ def _fit_batch(
         normal=frame[:, :, 0],
         residual_hu=np.sqrt(cost / np.maximum(spare, 1)),
         usable=whole & resting & (spare > 0) & (sigma > 1.1 * least) & (sigma < 0.9 * most),
-    )
-
-
-def _taking_part(
-    values: FloatArray, local: FloatArray, inside: BoolArray
-) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Values (N, M), places (3, N, M) and marks (N, M) without voxels that count in no row."""
-    most = int(inside.sum(axis=1).max(initial=0))
-    chosen = np.argsort(~inside, axis=1, kind="stable")[:, :most]
-    return (
-        np.take_along_axis(values, chosen, 1),
-        np.take_along_axis(local, chosen[None], 2),
-        np.take_along_axis(inside, chosen, 1),
     )
 
 
@@ -298,24 +291,46 @@ def _turned(frame: FloatArray, tilt: FloatArray) -> tuple[FloatArray, FloatArray
     return _frames(normal), np.linalg.norm(normal, axis=1)
 
 
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Voxels (N, P) of each edge, and which take part.
+
+    Their places (3, N, P) are given along the normal and the two directions in the edge.
+    """
+
+    values: FloatArray
+    local: FloatArray
+    inside: BoolArray
+    overshoot: Overshoot
+
+    @classmethod
+    def of(
+        cls, values: FloatArray, local: FloatArray, inside: BoolArray, overshoot: Overshoot
+    ) -> _Seen:
+        """Leave out voxels that count in no row."""
+        most = int(inside.sum(axis=1).max(initial=0))
+        chosen = np.argsort(~inside, axis=1, kind="stable")[:, :most]
+        return cls(
+            np.take_along_axis(values, chosen, 1),
+            np.take_along_axis(local, chosen[None], 2),
+            np.take_along_axis(inside, chosen, 1),
+            overshoot,
+        )
+
+
 def _descend(
-    values: FloatArray,
-    local: FloatArray,
-    inside: BoolArray,
-    parameters: FloatArray,
-    reach_mm: float,
-    n_steps: int,
+    seen: _Seen, parameters: FloatArray, reach_mm: float, n_steps: int
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Damped Gauss-Newton steps of all edges together; also costs (N,), and which came to rest."""
     damping = np.full(len(parameters), _DAMPING_START)
     resting = np.zeros(len(parameters), bool)
-    cost, normal, gradient = _normal_equations(values, local, inside, parameters)
+    cost, normal, gradient = _normal_equations(seen, parameters)
     for _ in range(n_steps):
         diagonal = np.einsum("nii->ni", normal) + 1e-9
         damped = normal + (damping[:, None] * diagonal)[..., None] * np.eye(_N_PARAMETERS)
         step = np.linalg.solve(damped, gradient[..., None])[..., 0]
         trial = _bounded(parameters + step, reach_mm)
-        new_cost, new_normal, new_gradient = _normal_equations(values, local, inside, trial)
+        new_cost, new_normal, new_gradient = _normal_equations(seen, trial)
         better = new_cost <= cost
         resting |= np.abs(trial - parameters)[:, _OFFSET:].max(axis=1) < _REST
         parameters = np.where(better[:, None], trial, parameters)
@@ -339,13 +354,10 @@ def _bounded(parameters: FloatArray, reach_mm: float) -> FloatArray:
 
 
 def _normal_equations(
-    values: FloatArray, local: FloatArray, inside: BoolArray, parameters: FloatArray
+    seen: _Seen, parameters: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Cost (N,), J'J (N, 6, 6) and J'r (N, 6) at the parameters.
-
-    Places (3, N, P) are given along the normal and the two directions in the edge.
-    """
-    jacobian, residual = _linearised(values, local, inside, parameters)
+    """Cost (N,), J'J (N, 6, 6) and J'r (N, 6) at the parameters."""
+    jacobian, residual = _linearised(seen, parameters)
     normal = jacobian @ np.swapaxes(jacobian, 1, 2)
     gradient = (jacobian @ residual[..., None])[..., 0]
     tilt, tilting = parameters[:, _TILT:], np.arange(_TILT, _N_PARAMETERS)
@@ -355,21 +367,35 @@ def _normal_equations(
     return (residual**2).sum(axis=1) + (ridge * tilt**2).sum(axis=1), normal, gradient
 
 
-def _linearised(
-    values: FloatArray, local: FloatArray, inside: BoolArray, parameters: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def _linearised(seen: _Seen, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Slopes (N, 6, P) of the model by its parameters, and what it leaves (N, P); 0 outside."""
-    low, high, offset, log_sigma, *tilts = (parameters[:, k, None] for k in range(_N_PARAMETERS))
-    along, *across = local
-    narrow, contrast = np.exp(-log_sigma), high - low
-    distance = (along - offset - tilts[0] * across[0] - tilts[1] * across[1]) * narrow
-    share = special.ndtr(distance)
-    residual = (values - (low + contrast * share)) * inside
-    jacobian = np.empty((len(values), _N_PARAMETERS, values.shape[1]))
-    bell = np.exp(-0.5 * distance**2) * (-contrast / np.sqrt(2 * np.pi))
+    low, high, _, log_sigma, *_ = (parameters[:, k, None] for k in range(_N_PARAMETERS))
+    share, distance, slope = _edge(seen, parameters)
+    residual = (seen.values - (low + (high - low) * share)) * seen.inside
+    jacobian = np.empty((len(share), _N_PARAMETERS, share.shape[1]))
+    slope *= low - high
     jacobian[:, _LOW], jacobian[:, _HIGH] = 1.0 - share, share
-    jacobian[:, _OFFSET] = by_offset = bell * narrow
-    jacobian[:, _LOG_SIGMA] = bell * distance
-    jacobian[:, _TILT], jacobian[:, _TILT + 1] = by_offset * across[0], by_offset * across[1]
-    jacobian *= inside[:, None]
+    jacobian[:, _OFFSET] = by_offset = slope * np.exp(-log_sigma)
+    jacobian[:, _LOG_SIGMA] = slope * distance
+    jacobian[:, _TILT] = by_offset * seen.local[1]
+    jacobian[:, _TILT + 1] = by_offset * seen.local[2]
+    jacobian *= seen.inside[:, None]
     return jacobian, residual
+
+
+def _edge(seen: _Seen, parameters: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Share (N, P) of the high side, distance in sigmas, and the share's slope there."""
+    _, _, offset, log_sigma, *tilts = (parameters[:, k, None] for k in range(_N_PARAMETERS))
+    along, *across = seen.local
+    distance = (along - offset - tilts[0] * across[0] - tilts[1] * across[1]) * np.exp(-log_sigma)
+    share, slope = special.ndtr(distance), _bell(distance)
+    a, halo = seen.overshoot.enhancement, seen.overshoot.halo[:, None]
+    if a:
+        share = (1 + a) * share - a * special.ndtr(distance / halo)
+        slope = (1 + a) * slope - a / halo * _bell(distance / halo)
+    return share, distance, slope
+
+
+def _bell(distance: FloatArray) -> FloatArray:
+    bell: FloatArray = np.exp(-0.5 * distance**2) / np.sqrt(2 * np.pi)
+    return bell
