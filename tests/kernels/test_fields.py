@@ -73,13 +73,19 @@ def test_without_a_surface_distances_are_infinite():
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
-def test_the_number_of_threads_changes_nothing(rng, monkeypatch, threads):
-    labels = lungs(rng)
-    whole = depth_field(labels, SPACING)
+def test_neither_slabs_nor_threads_change_anything(rng, monkeypatch, threads):
+    labels, fine = lungs(rng), np.array([0.8, 0.7, 0.9])
+    whole = depth_field(labels, fine)
     monkeypatch.setenv("MILIARY_THREADS", threads)
     for limit in ("_PLANE_VOXELS", "_DEEP_VOXELS"):
         monkeypatch.setattr(f"miliary.kernels.fields.{limit}", 5 * 73 * 101)
-    assert_array_equal(depth_field(labels, SPACING), whole)
+    assert_array_equal(depth_field(labels, fine), whole)
+
+
+def test_ends_of_rows_and_slices_do_not_touch():
+    mask = np.zeros((31, 37, 41), bool)
+    mask[9, 11, 0] = mask[20, 0, 30] = mask[0, 30, 20] = True
+    assert agree(distance_field(mask, SPACING), distance_to(mask, SPACING))
 
 
 def two_lungs():

@@ -261,11 +261,20 @@ def _islands(
     small = np.flatnonzero((ml >= settings.island_ml) & (ml < settings.min_region_ml))
     if len(small) == 0:
         return []
-    large = np.flatnonzero(ml >= settings.min_region_ml)
-    near = within(np.isin(labels, large), settings.island_reach_mm, coarse.spacing_mm)
     low, high = settings.island_hu
     means = label_means(coarse.hu, labels, len(sizes) - 1)
-    return [int(n) for n in small if low < means[n] < high and near[labels == n].all()]
+    likely = np.zeros(len(sizes), bool)
+    likely[small] = (low < means[small]) & (means[small] < high)
+    if not likely.any():
+        return []
+    # Only now, and round them alone: the distance is long, so to tell it takes a transform.
+    reach = np.ceil(settings.island_reach_mm / coarse.spacing_mm).astype(int)
+    box = bounding_box(members(labels, likely), reach)
+    labels = labels[box]
+    large = members(labels, ml >= settings.min_region_ml)
+    far = ~within(large, settings.island_reach_mm, coarse.spacing_mm)
+    likely[labels[far]] = False
+    return np.flatnonzero(likely).tolist()
 
 
 def _parts(
