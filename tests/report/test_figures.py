@@ -37,6 +37,20 @@ def test_each_curve_has_a_panel_and_those_outside_are_dotted(make_analysis):
         assert sum(dots) == outside
 
 
+def test_a_panel_used_again_looks_like_a_new_one(make_analysis):
+    curves = make_analysis().spatial.curves
+    nothing = replace(
+        curves[0],
+        **{
+            name: np.full(len(curves[0].r_mm), np.nan)
+            for name in ("observed", "expected", "low", "high")
+        },
+    )
+    panel = figures.CurvePanel()
+    for curve in (*curves, nothing, *curves[::-1]):
+        assert figure_uri(panel.draw(curve)) == figure_uri(figures.plot_curves([curve]))
+
+
 def test_the_histogram_holds_every_nodule(make_analysis):
     analysis = make_analysis(200)
     axes = figures.plot_sizes(analysis.nodules, analysis.size).axes[0]

@@ -80,6 +80,41 @@ def plot_functions(curves: Sequence[Curve]) -> Figure:
     return figure
 
 
+class CurvePanel:
+    """A panel for one summary function after the other, with axes and ticks that are made once.
+
+    These take a third of the time of a picture, of which a page has a dozen.
+    """
+
+    def __init__(self) -> None:
+        self._figure, (self._axes,) = make_panels(1)
+
+    def draw(self, curve: Curve) -> Figure:
+        """Draw a curve in place of the one before.
+
+        Parameters
+        ----------
+        curve : Curve
+            As for `plot_curves`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            As `plot_curves` gives it, until the next curve is drawn.
+        """
+        axes, legend = self._axes, self._axes.get_legend()
+        if legend is not None:
+            for artist in (legend, *axes.lines, *axes.collections):
+                artist.remove()
+            # As if nothing had been drawn: limits follow what comes.
+            axes.dataLim.set_points(np.array([[np.inf, np.inf], [-np.inf, -np.inf]]))
+            axes.ignore_existing_data_limits = True
+            axes.set(xlim=(0, 1), ylim=(0, 1))
+            axes.autoscale(enable=True)
+        _draw_curve(axes, curve)
+        return self._figure
+
+
 def _draw_curve(axes: Axes, curve: Curve, *, with_legend: bool = True) -> None:
     r, observed, expected, low, high = _for_the_eye(curve)
     axes.fill_between(r, low, high, color=GREY, alpha=0.4, lw=0, label="envelope")

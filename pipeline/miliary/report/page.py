@@ -49,7 +49,7 @@ def render_report(analysis: Analysis, provenance: Mapping[str, object]) -> str:
         of the lungs, and every text in it is escaped.
     """
     frame = slabs.frame_lungs(analysis, analysis.config.report)
-    template = environment().get_template("report.html.j2")
+    template, panel = environment().get_template("report.html.j2"), figures.CurvePanel()
     return template.render(
         policy=content_security_policy("style.css", "slabs.js"),
         version=__version__,
@@ -64,13 +64,13 @@ def render_report(analysis: Analysis, provenance: Mapping[str, object]) -> str:
         slab_mm=analysis.config.report.slab_mm,
         viewer=analysis.config.report.viewer,
         coronal=_coronal(analysis, frame),
-        distances=[_distance(analysis, structure) for structure in _DISTANCES],
-        placement=_placement(analysis),
-        functions=_functions(analysis),
+        distances=[_distance(analysis, structure, panel) for structure in _DISTANCES],
+        placement=_placement(analysis, panel),
+        functions=_functions(analysis, panel),
         sizes=_sizes(analysis),
         size=analysis.size,
         spatial=analysis.spatial,
-        likeness=_likeness(analysis),
+        likeness=_likeness(analysis, panel),
         zones=tables.region_rows(analysis.spatial.zones),
         lobes=tables.region_rows(analysis.spatial.lobes),
         shares=tables.share_rows(analysis.spatial.shares),
@@ -181,37 +181,37 @@ def _density_caption(analysis: Analysis) -> str:
     return f"{words}; most at one place {number(peak)} ± {number(error)}."
 
 
-def _distance(analysis: Analysis, structure: str) -> views.Picture:
+def _distance(analysis: Analysis, structure: str, panel: figures.CurvePanel) -> views.Picture:
     found = views.chosen_curves(analysis.spatial.curves, [structure])
     title = _DISTANCE_TITLES[structure]
     if not found:
         return views.Picture("", title, "Not assessable in this scan.", "")
     lung = found[0].lung
     where = "" if lung == "both" else f": {_LUNGS.get(lung, lung)}"
-    return _curve_picture(found[0], title + where)
+    return _curve_picture(panel, found[0], title + where)
 
 
-def _placement(analysis: Analysis) -> list[views.Picture]:
+def _placement(analysis: Analysis, panel: figures.CurvePanel) -> list[views.Picture]:
     return [
-        _curve_picture(curve, f"Pairs, L(r) − r: {_LUNGS.get(curve.lung, curve.lung)}")
+        _curve_picture(panel, curve, f"Pairs, L(r) − r: {_LUNGS.get(curve.lung, curve.lung)}")
         for curve in views.chosen_curves(analysis.spatial.curves, ["L"])
     ]
 
 
-def _functions(analysis: Analysis) -> list[views.Picture]:
+def _functions(analysis: Analysis, panel: figures.CurvePanel) -> list[views.Picture]:
     """The other summary functions of the lungs together, or of the one there is."""
     found = views.chosen_curves(analysis.spatial.curves, _FUNCTIONS)
     return [
-        _curve_picture(curve, f"{curve.function}(r)")
+        _curve_picture(panel, curve, f"{curve.function}(r)")
         for curve in found
         if curve.lung == found[0].lung
     ]
 
 
-def _likeness(analysis: Analysis) -> views.Picture | None:
+def _likeness(analysis: Analysis, panel: figures.CurvePanel) -> views.Picture | None:
     found = views.chosen_curves(analysis.spatial.curves, ["kmm"])
     title = "Sizes of near nodules, compared with chance"
-    return _curve_picture(found[0], title) if found else None
+    return _curve_picture(panel, found[0], title) if found else None
 
 
 def _anatomy(analysis: Analysis) -> list[views.Picture]:
@@ -233,8 +233,8 @@ def _anatomy(analysis: Analysis) -> list[views.Picture]:
     ]
 
 
-def _curve_picture(curve: Curve, title: str) -> views.Picture:
-    uri = figure_uri(figures.plot_curves([curve]))
+def _curve_picture(panel: figures.CurvePanel, curve: Curve, title: str) -> views.Picture:
+    uri = figure_uri(panel.draw(curve))
     return views.Picture(uri, title, describe_curve(curve), views.curve_alt(curve))
 
 
