@@ -68,6 +68,16 @@ def test_level_of_the_lung_is_taken_ball_by_ball():
     assert_allclose(got, want, rtol=0.06)
 
 
+def test_the_blur_of_a_vessel_beside_does_not_raise_the_level_of_the_lung():
+    beside = lung()
+    # Brighter than lung and darker than a vessel, in a fifth of what lies round the first ball.
+    beside[:6] = -650.0
+    added = put_in(beside, beside)[6:] - beside[6:]
+    alone = put_in(lung(), lung())[6:] - lung()[6:]
+    far = np.arange(SHAPE[2]) < 14
+    assert_allclose(added[..., far], alone[..., far], atol=1e-3)
+
+
 def test_what_balls_do_not_touch_is_untouched_and_inputs_stay(rng):
     image = (lung() + rng.normal(0, 20, SHAPE)).astype(np.float32)
     before = image.copy()

