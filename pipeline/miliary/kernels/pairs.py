@@ -65,7 +65,7 @@ def close_pairs(points_mm: FloatArray, max_mm: float) -> tuple[IntArray, IntArra
     first, second : (P,) int
         Each unordered pair once.
     """
-    order = np.argsort(points_mm[:, 0], kind="stable")
+    order = np.argsort(points_mm[:, 0])
     columns = np.ascontiguousarray(points_mm.T).take(order, axis=1)
     rows = np.arange(len(order))
     n_after = np.searchsorted(columns[0], columns[0] + max_mm, side="right") - rows - 1

@@ -63,10 +63,12 @@ class Stratum:
     @cached_property
     def visible_mm3(self) -> float:
         """Volume weighted by sensitivity."""
+        voxel_mm3 = float(np.prod(self.spacing_mm))
         if self.sensitivity is None:
             return self.volume_mm3
-        all_of_it = self.weigh(self.index, np.zeros_like, 1)[0]
-        return float(all_of_it * np.prod(self.spacing_mm))
+        if self.chances is None:
+            return float(self.sensitivity.sum(dtype=float)) * voxel_mm3
+        return float(self._n_of_chances @ self.chances.astype(float)) * voxel_mm3
 
     @cached_property
     def highest(self) -> float:
@@ -75,7 +77,14 @@ class Stratum:
             return 1.0
         if self.chances is None:
             return float(self.sensitivity.max())
-        return float(self.chances[np.bincount(self.sensitivity) > 0].max())
+        return float(self.chances[self._n_of_chances > 0].max())
+
+    @cached_property
+    def _n_of_chances(self) -> IntArray:
+        """How many voxels have each of the chances."""
+        if self.sensitivity is None or self.chances is None:
+            return np.empty(0, np.intp)
+        return self.count(self.sensitivity, lambda seen: seen, len(self.chances))
 
     def count(
         self, values: AnyArray, bin_of: Callable[[AnyArray], IntArray], n_bins: int
@@ -119,16 +128,15 @@ class Stratum:
         seen, chances = self.sensitivity, self.chances
         if seen is None:
             return self.count(values, bin_of, n_bins).astype(float)
-        if chances is None:
+        if chances is None or n_bins * len(chances) > _AT_ONCE:
             total = np.zeros(n_bins)
             for part in self._parts():
-                total += np.bincount(bin_of(values[part]), seen[part], n_bins)
+                total += np.bincount(bin_of(values[part]), self._chance(seen[part]), n_bins)
             return total
         # How often each chance comes in each bin takes half the time of sums.
         joint = np.zeros(n_bins * len(chances), np.intp)
         for part in self._parts():
-            cells = bin_of(values[part]) * np.intp(len(chances))
-            cells += seen[part]
+            cells = bin_of(values[part]) * np.int32(len(chances)) + seen[part]
             joint += np.bincount(cells, minlength=len(joint))
         sums: FloatArray = joint.reshape(n_bins, -1) @ chances.astype(float)
         return sums
@@ -282,12 +290,9 @@ class Stratum:
         """
         return self._draw(n, rng), rng.random((n, 3))
 
-    def _chance(self, rows: IntArray) -> FloatArray | float:
-        """Give the sensitivity of some of the voxels."""
-        if self.sensitivity is None:
-            return 1.0
-        found = self.sensitivity.take(rows)
-        return found if self.chances is None else self.chances.take(found)
+    def _chance(self, seen: AnyArray) -> FloatArray:
+        """Give the chances that numbers of `sensitivity` stand for."""
+        return seen if self.chances is None else self.chances.take(seen)
 
     def _draw(self, n: int, rng: np.random.Generator) -> IntArray:
         """Draw voxels; by rejection where sensitivity differs, which needs no table of sums."""
@@ -297,7 +302,8 @@ class Stratum:
         drawn = np.empty(0, np.intp)
         while len(drawn) < n:
             more = rng.integers(len(self.index), size=int(1.2 * (n - len(drawn)) / share) + 8)
-            kept = rng.random(len(more)) * self.highest < self._chance(more)
+            seen = self._chance(self.sensitivity.take(more))
+            kept = rng.random(len(more)) * self.highest < seen
             drawn = np.concatenate([drawn, more[kept]])
         return drawn[:n]
 
