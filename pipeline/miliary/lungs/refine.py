@@ -102,12 +102,8 @@ def refine_lungs(
     states = _states(sides, found.never[box], coarse, settings)
     lumen = within(found.airway[box], float(coarse.spacing_mm.max()), coarse.spacing_mm)
     looked_at = np.logical_or.reduce([lumen, *(state != _OUT for state in states.values())])
-    hu = smooth(
-        volume.hu[fine],
-        settings.smoothing_mm,
-        geometry.spacing_mm,
-        where=stretch(looked_at, coarse.factors, geometry.shape),
-    )
+    where = stretch(looked_at, coarse.factors, geometry.shape)
+    hu = smooth(volume.hu[fine], settings.smoothing_mm, geometry.spacing_mm, where=where)
     drawn = on_threads(
         lambda state: _draw_side(state, hu, geometry.spacing_mm, coarse.factors, settings),
         states.values(),
