@@ -117,8 +117,12 @@ class Stratum:
 
         Parameters
         ----------
-        values, bin_of, n_bins
-            As for `count`.
+        values : (M,) array
+            A value of each voxel, as `of` gives it.
+        bin_of : callable
+            Tells the bins of some values, 0 to `n_bins - 1`.
+        n_bins : int
+            How many bins there are.
 
         Returns
         -------
