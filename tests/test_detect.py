@@ -224,6 +224,15 @@ def test_larger_ones_need_their_threshold_and_their_width(rng):
     assert len(larger) == 0
 
 
+def test_the_last_look_has_no_say_in_larger_ones(rng):
+    image, inside = large_ball(rng, 8.0)
+    with_last = load_detector()
+    without = replace(with_last, last=())
+    found = [find_larger(image, inside, SPACING, DetectSettings(), d) for d in (with_last, without)]
+    assert len(found[0][0]) == 1
+    assert_array_equal(found[0][0].score, found[1][0].score)
+
+
 def test_of_larger_ones_in_each_other_the_likeliest_is_kept():
     image = np.full((40, 40, 40), -850, np.float32)
     z, y, x = np.indices(image.shape)

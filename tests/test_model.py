@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -74,6 +74,19 @@ def test_short_looks_pass_what_reaches_their_limits_and_the_thorough_one_takes_t
     assert_allclose(found, special.expit(2.0))
 
 
+def test_the_last_look_judges_alone_what_the_thorough_one_leaves_open():
+    members = (linear_perceptron(2, 1), linear_perceptron(2, 1, mean=2.0))
+    thorough = linear_detector(1, 2, 0)
+    detector = replace(thorough, last=members, last_from=0.5)
+    features = np.array([[-1.0, 5.0], [0.0, 5.0], [1.0, 4.0], [2.0, -3.0]], np.float32)
+    # The means of 4 and 2, and of -3 and -5; a thorough probability of 0.5 is not above the limit.
+    expected = special.expit([-1.0, 0.0, 3.0, -4.0])
+    assert_allclose(detector.probability(features), expected)
+    assert_allclose(detector.thorough_probability(features), special.expit(features[:, 0]))
+    assert_allclose(thorough.probability(features), special.expit(features[:, 0]))
+    assert detector.probability(features[:0]).shape == (0,)
+
+
 def test_the_weights_of_the_package_fit_its_features():
     detector = load_detector()
     image = np.full(SHAPE, -850, np.float32)
@@ -83,8 +96,10 @@ def test_the_weights_of_the_package_fit_its_features():
     spec = FeatureSpec()
     glanced = describe_around(image, SPACING, blobs, own, spec, spec.glance)
     assert len(detector.thorough) >= 1
+    assert len(detector.last) >= 1
+    assert 0 < detector.last_from < 0.1
     looks = [(own, detector.first), (glanced, detector.glance)]
-    looks += [(features, look) for look in detector.thorough]
+    looks += [(features, look) for look in (*detector.thorough, *detector.last)]
     for seen, look in looks:
         assert seen.shape == (0, len(look.mean))
         sizes = [len(look.mean), *(weight.shape[1] for weight in look.weights)]

@@ -135,7 +135,7 @@ def find_larger(
         index_zyx=blobs.index_zyx * block + (block - 1) / 2,
         sigma_mm=blobs.sigma_mm * times,
         response_hu=blobs.curvatures_hu[:, 0],
-        score=detector.probability(features),
+        score=detector.thorough_probability(features),
     )
     found = found.take(found.score >= max(settings.larger_threshold, settings.threshold))
     return _wide_ones(hu, found, spacing, settings, spec.cap_hu)

@@ -149,7 +149,9 @@ class Perceptron:
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """Two short looks that drop what is plainly no nodule, and a thorough one.
+    """Two short looks that drop what is plainly no nodule, a thorough one, and a last.
+
+    The last sees what the thorough one sees, but was trained on what that one leaves open alone.
 
     Parameters
     ----------
@@ -163,6 +165,10 @@ class Detector:
         Blobs below it are dropped.
     thorough : tuple of Perceptron
         See all rays; the mean of their logits counts.
+    last : tuple of Perceptron
+        See the same; the mean of their logits counts in place of those, where there are any.
+    last_from : float
+        Thorough probabilities above this are left open.
     """
 
     first: Perceptron
@@ -170,6 +176,8 @@ class Detector:
     glance: Perceptron
     glance_logit: float
     thorough: tuple[Perceptron, ...]
+    last: tuple[Perceptron, ...] = ()
+    last_from: float = 1.0
 
     def promising(self, blob_features: FloatArray) -> BoolArray:
         """Tell which blobs deserve a glance.
@@ -204,7 +212,7 @@ class Detector:
         return worth
 
     def probability(self, features: FloatArray) -> FloatArray:
-        """Probability of being a nodule.
+        """Probability of being a nodule, after all looks.
 
         Parameters
         ----------
@@ -216,9 +224,33 @@ class Detector:
         (N,) float64
             0 to 1.
         """
-        logits = np.stack([member.logit(features) for member in self.thorough]).mean(axis=0)
-        probability: FloatArray = special.expit(logits)
+        probability = self.thorough_probability(features)
+        left_open = probability > self.last_from
+        if self.last:
+            probability[left_open] = _mean_probability(self.last, features[left_open])
         return probability
+
+    def thorough_probability(self, features: FloatArray) -> FloatArray:
+        """Probability of being a nodule, without the last look.
+
+        Parameters
+        ----------
+        features : (N, F) float32
+            Features of N candidates.
+
+        Returns
+        -------
+        (N,) float64
+            0 to 1.
+        """
+        return _mean_probability(self.thorough, features)
+
+
+def _mean_probability(members: tuple[Perceptron, ...], features: FloatArray) -> FloatArray:
+    """Probability (N,) by the mean of the logits."""
+    logits = np.stack([member.logit(features) for member in members]).mean(axis=0)
+    probability: FloatArray = special.expit(logits)
+    return probability
 
 
 @lru_cache(maxsize=1)
@@ -242,7 +274,7 @@ def read_detector(file: IO[bytes]) -> Detector:
     ----------
     file : binary file
         An uncompressed or compressed `.npz`; the arrays of each perceptron stand behind its
-        name and a dot: `first`, `glance`, `thorough0`, `thorough1` and so on.
+        name and a dot: `first`, `glance`, `thorough0`, `thorough1` and so on, `last0` and so on.
 
     Returns
     -------
@@ -250,14 +282,21 @@ def read_detector(file: IO[bytes]) -> Detector:
         Ready to use.
     """
     with np.load(file, allow_pickle=False) as arrays:
-        members = sum(name.startswith("thorough") and name.endswith(".mean") for name in arrays)
         return Detector(
             first=_perceptron(arrays, "first"),
             first_logit=float(arrays["first_logit"]),
             glance=_perceptron(arrays, "glance"),
             glance_logit=float(arrays["glance_logit"]),
-            thorough=tuple(_perceptron(arrays, f"thorough{k}") for k in range(members)),
+            thorough=_members(arrays, "thorough"),
+            last=_members(arrays, "last"),
+            last_from=float(arrays.get("last_from", 1.0)),
         )
+
+
+def _members(arrays: Mapping[str, AnyArray], name: str) -> tuple[Perceptron, ...]:
+    """Perceptrons `name0`, `name1` and so on."""
+    n = sum(key.startswith(name) and key.endswith(".mean") for key in arrays)
+    return tuple(_perceptron(arrays, f"{name}{k}") for k in range(n))
 
 
 def _perceptron(arrays: Mapping[str, AnyArray], name: str) -> Perceptron:
