@@ -37,7 +37,7 @@ from miliary.fissures.septa import with_septa
 from miliary.kernels.forks import beside, on_processes
 from miliary.lungs import LungMasks, build_anatomy, segment_lungs
 from miliary.measure import ask_blur, fit_diameters, measure
-from miliary.nodules import Nodules
+from miliary.nodules import Candidates, Nodules
 from miliary.quality import estimate_quality
 from miliary.vessels import find_vessels
 from miliary.volume import Volume
@@ -98,32 +98,14 @@ def analyze(
     clock("lungs")
     masks = segment_lungs(volume, config.lungs)
     hu = volume.hu[masks.box]
-    # Candidates need the lungs alone: they are looked for beside the anatomy.
-    inside, spacing_mm = masks.lung_labels > 0, masks.geometry.spacing_mm
-    scoring = replace(config.detect, keep_all=True)
     clock("detect")
-    candidates = beside(lambda: detect(hu, inside, spacing_mm, scoring))
-    anatomy = _with_vessels_and_fissures(
-        volume, masks, config.lungs, config.vessels, config.fissures, clock
-    )
+    candidates = _begin_detection(hu, masks, config)
+    anatomy, quality = _look_round(volume, hu, masks, config, clock)
     del masks
-    clock("quality")
-    quality = estimate_quality(hu, anatomy, config.quality)
-    anatomy = with_septa(hu, anatomy, quality, volume.slice_mm, config.fissures)
     clock("detect")
     scored = candidates()
     clock("measure")
-    likely = scored.score >= config.detect.threshold
-    quality = ask_blur(
-        hu,
-        anatomy.inside_lung,
-        anatomy.geometry.spacing_mm,
-        scored.take(likely),
-        quality,
-        config.measure,
-    )
-    kept = config.detect.keep_all | likely
-    measured = measure(hu, anatomy, scored.take(kept), quality, config.measure)
+    measured, quality = _measure(hu, anatomy, scored, quality, config)
     clock("calibrate")
     known = measured.take(measured.score >= config.detect.threshold)
     anatomy = anatomy.without_vessels_at(known.points_mm, known.diameter_mm)
@@ -157,6 +139,36 @@ def analyze(
         notes=_notes(volume, anatomy, quality, concluded),
         seconds=clock.stop(),
     )
+
+
+def _begin_detection(hu: AnyArray, masks: LungMasks, config: Config) -> Callable[[], Candidates]:
+    """Look for candidates, beside the anatomy where that is allowed: they need the lungs alone."""
+    inside, spacing_mm = masks.lung_labels > 0, masks.geometry.spacing_mm
+    scoring = replace(config.detect, keep_all=True)
+    return beside(lambda: detect(hu, inside, spacing_mm, scoring))
+
+
+def _look_round(
+    volume: Volume, hu: AnyArray, masks: LungMasks, config: Config, clock: Clock
+) -> tuple[Anatomy, ImageQuality]:
+    """Find what is in the lungs besides nodules, and how good the image is."""
+    anatomy = _with_vessels_and_fissures(
+        volume, masks, config.lungs, config.vessels, config.fissures, clock
+    )
+    clock("quality")
+    quality = estimate_quality(hu, anatomy, config.quality)
+    return with_septa(hu, anatomy, quality, volume.slice_mm, config.fissures), quality
+
+
+def _measure(
+    hu: AnyArray, anatomy: Anatomy, scored: Candidates, quality: ImageQuality, config: Config
+) -> tuple[Nodules, ImageQuality]:
+    """Fit those candidates that are kept, once they have told how blurred they are seen."""
+    likely = scored.score >= config.detect.threshold
+    spacing_mm, sure = anatomy.geometry.spacing_mm, scored.take(likely)
+    quality = ask_blur(hu, anatomy.inside_lung, spacing_mm, sure, quality, config.measure)
+    kept = scored.take(config.detect.keep_all | likely)
+    return measure(hu, anatomy, kept, quality, config.measure), quality
 
 
 def segment(

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import special
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.kernels.neighbourhood import ball_offsets
 from miliary.kernels.overshoot import Overshoot
 
 #: Order of the parameters of a fit; the tilts are slopes along two directions in the edge.
@@ -150,7 +151,7 @@ def fit_edges(
     spacing = np.asarray(spacing_mm, float)
     index = np.asarray(index_zyx, float).reshape(-1, 3)
     # The voxel nearest to the place is up to half a voxel off, the edge up to its bound.
-    offsets = _ball_offsets(np.hypot(reach_mm * (1 + _MAX_OFFSET / 2), width_mm), spacing)
+    offsets = ball_offsets(np.hypot(reach_mm * (1 + _MAX_OFFSET / 2), width_mm), spacing)
     overshoot = Overshoot.none(len(index)) if overshoot is None else overshoot
     lengths_mm = (smoothing_mm, reach_mm, width_mm)
     parts = [
@@ -204,15 +205,6 @@ def spread_across(
         solution = np.maximum(solution, 1e-3 * squared.mean())
     sigma_z, sigma_xy = np.sqrt(solution).tolist()
     return sigma_z, sigma_xy
-
-
-def _ball_offsets(reach_mm: float, spacing: FloatArray) -> IntArray:
-    """Voxel offsets (P, 3) within a reach of a voxel."""
-    half = np.ceil(reach_mm / spacing).astype(int)
-    grid = np.stack(np.meshgrid(*(np.arange(-h, h + 1) for h in half), indexing="ij"), -1)
-    offsets: IntArray = grid.reshape(-1, 3)
-    near: BoolArray = ((offsets * spacing) ** 2).sum(axis=1) <= reach_mm**2
-    return offsets[near]
 
 
 def _fit_batch(
