@@ -18,13 +18,22 @@ def test_unless_allowed_the_call_is_made_here():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_where_allowed_it_is_made_in_another_process():
+@pytest.mark.parametrize("threads", ["2", "8"])
+def test_where_allowed_it_is_made_in_another_process(threads):
     """In a new interpreter: pytest's has threads that are not ours."""
     script = """
         import os, signal, threading
         import numpy as np
         from miliary.kernels.forks import allow_forks, beside, on_processes
         from miliary.kernels.slabs import n_threads, on_threads
+
+        class Odd(Exception):
+            def __init__(self, one, two):
+                super().__init__(one, two)
+                self.cannot_be_pickled = lambda: 0
+
+        def odd_error():
+            raise Odd("one", "two")
 
         def fails():
             raise ValueError("three must be four")
@@ -36,11 +45,15 @@ def test_where_allowed_it_is_made_in_another_process():
         assert threading.active_count() == 1
         on_threads(abs, range(8))
         pid, threads, doubled = told()
+        # No helper is left, however many there are.
         assert pid != os.getpid() and threads == 1
         assert (doubled == image * 2).all()
         for call, expected in (
             (fails, "three must be four"),
-            (lambda: os.kill(os.getpid(), signal.SIGKILL), "got exit status -9"),
+            (lambda: os.kill(os.getpid(), signal.SIGKILL), "for want of memory"),
+            (lambda: os._exit(3), "got exit status 3"),
+            (odd_error, "Odd: ('one', 'two')"),
+            (lambda: (lambda: 0), "local object"),
         ):
             try:
                 beside(call)()
@@ -55,19 +68,26 @@ def test_where_allowed_it_is_made_in_another_process():
 
         done = on_processes(odd, range(5))
         assert [k for k, _ in done] == [0, 1, 2, 3, 4]
-        assert [pid == os.getpid() for _, pid in done] == [True, False] * 2 + [True]
+        here = [pid == os.getpid() for _, pid in done]
+        assert here == [k % n_threads() == 0 for k in range(5)]
         try:
             on_processes(odd, range(8))
         except ValueError as error:
             assert "three must be four" in str(error)
         else:
             raise AssertionError("nothing was raised")
+        try:
+            os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            pass
+        else:
+            raise AssertionError("a child was left behind")
         os.environ["MILIARY_THREADS"] = "1"
         assert beside(os.getpid)() == os.getpid()
     """
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
-        env=os.environ | {"MILIARY_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"},
+        env=os.environ | {"MILIARY_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -205,7 +205,7 @@ def _enhancement(
         halo = halo_across(normal_z[rows], steep_mm[0] / steep_mm[1])
         fit = edges.take(rows).fit(Overshoot(enhancement, halo))
         ratio = np.log(fit.residual_hu[fit.usable] / plain.residual_hu[rows][fit.usable])
-        if len(ratio) < len(rows) / 2:
+        if len(ratio) <= len(rows) / 2:
             return 0.0
         misfit.append(float(np.median(ratio)))
     # A parabola through 0, where both fits are the same.

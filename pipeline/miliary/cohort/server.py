@@ -27,6 +27,9 @@ from miliary.kernels.forks import allow_forks, die_with
 #: Seconds between two looks at how much memory a child takes.
 _TICK = 0.1
 
+#: Seconds between two looks at what several processes share: each goes through all their pages.
+_LONG_TICK = 1.0
+
 #: glibc's numbers of its options: one arena, so that threads share what is free; nothing given
 #: back; and no image in a mapping of its own, which would be given back when it is freed.
 _M_ARENA_MAX, _M_TRIM_THRESHOLD, _M_MMAP_MAX = -8, -1, -4
@@ -84,8 +87,9 @@ def _do(order: Order, requests: FrameReader, answers: int) -> bool:
     with contextlib.suppress(OSError):
         # The child does the same: whichever comes first.
         os.setpgid(pid, pid)
+    memory = _Memory(pid)
     try:
-        why, wanted = _watch(order, pid, FrameReader(reading), requests, answers)
+        why, wanted = _watch(order, pid, memory, (FrameReader(reading), requests, answers))
     finally:
         os.close(reading)
         _kill(pid)
@@ -97,15 +101,17 @@ def _do(order: Order, requests: FrameReader, answers: int) -> bool:
         _tidy(order.folder, pid)
     if wanted:
         with contextlib.suppress(OSError):
-            end = End(why, abs(code), _megabytes(usage.ru_maxrss))
+            peak_mb = max(memory.peak_mb, _megabytes(usage.ru_maxrss))
+            end = End(why, abs(code), round(peak_mb, 1))
             send_frame(answers, pickle.dumps(("end", end)))
     return wanted
 
 
 def _watch(
-    order: Order, pid: int, told: FrameReader, requests: FrameReader, answers: int
+    order: Order, pid: int, memory: _Memory, pipes: tuple[FrameReader, FrameReader, int]
 ) -> tuple[str, bool]:
     """Pass on what the child tells until it ends; say which limit it broke, and if any cares."""
+    told, requests, answers = pipes
     deadline, why = time.monotonic() + order.seconds, ""
     while not told.ended:
         coming = ready(min(_TICK, deadline - time.monotonic()), told.fd, requests.fd)
@@ -121,7 +127,7 @@ def _watch(
         if not why and time.monotonic() > deadline:
             why = "time"
             _kill(pid)
-        elif not why and _resident_mb(pid) > order.megabytes:
+        elif not why and memory.look() > order.megabytes:
             why = "memory"
             _kill(pid)
     return why, True
@@ -177,6 +183,41 @@ def keep_memory() -> None:
         libc = ctypes.CDLL(None)
         for option, value in _MALLOC_OPTIONS:
             libc.mallopt(option, value)
+
+
+class _Memory:
+    """What a child and the processes beside it hold together, as far as it was looked at."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid, self._next = pid, 0.0
+        self.peak_mb = 0.0
+
+    def look(self) -> float:
+        """Give what they hold now; what they share is told apart once a second at most."""
+        held = _resident_mb(self._pid)
+        now = time.monotonic()
+        if now >= self._next and (beside := _children(self._pid)):
+            held = sum(map(_share_mb, (self._pid, *beside)))
+            self._next = now + _LONG_TICK
+        self.peak_mb = max(self.peak_mb, held)
+        return held
+
+
+def _children(pid: int) -> list[int]:
+    """List a process's children, where the system tells them."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for told in Path(f"/proc/{pid}/task").glob("*/children"):
+            found += map(int, told.read_text("ascii").split())
+    return found
+
+
+def _share_mb(pid: int) -> float:
+    """Give the memory of a process, of what it shares its part; 0 where it has ended."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        told = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+        return int(told.partition("\nPss:")[2].split()[0]) / 1024
+    return 0.0
 
 
 def _resident_mb(pid: int) -> float:

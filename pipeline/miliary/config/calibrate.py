@@ -103,3 +103,9 @@ class CalibrateSettings:
         "errors of size are taken together over diameters: standard deviation of the logarithm",
         source="a ball's neighbours in size, 0.2 to 0.3 mm away, count two thirds",
     )
+
+    def __post_init__(self) -> None:
+        if not self.size_width > 0:
+            raise ValueError(f"size_width must be above 0, got {self.size_width}")
+        if not self.depth_mm >= 0:
+            raise ValueError(f"depth_mm must be 0 or more, got {self.depth_mm}")

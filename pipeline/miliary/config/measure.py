@@ -96,3 +96,9 @@ class MeasureSettings:
         "standard deviation, as a part, of the point spread that edges tell",
         source="it is to be within 15 % of the truth",
     )
+
+    def __post_init__(self) -> None:
+        if not self.blur_least >= 1:
+            raise ValueError(f"blur_least must be at least 1, got {self.blur_least}")
+        if not self.blur_nodules >= 0:
+            raise ValueError(f"blur_nodules must be 0 or more, got {self.blur_nodules}")

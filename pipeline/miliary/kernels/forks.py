@@ -14,6 +14,7 @@ import os
 import pickle
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -51,31 +52,8 @@ def beside(function: Callable[[], _Result]) -> Callable[[], _Result]:
     if not _allowed or n_threads() == 1:
         result = function()
         return lambda: result
-    # What is to be written would be written twice.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # A fork has none of the other threads: there must be none that holds anything.
-    dismiss_helpers()
-    reading, writing = os.pipe()
-    parent, pid = os.getpid(), os.fork()
-    if pid == 0:
-        os.close(reading)
-        _child(function, writing, parent)
-    os.close(writing)
-
-    def wait() -> _Result:
-        with os.fdopen(reading, "rb") as pipe:
-            told = pipe.read()
-        _, status = os.waitpid(pid, 0)
-        if not told:
-            code = os.waitstatus_to_exitcode(status)
-            raise ChildProcessError(f"a process beside must give a result, got exit status {code}")
-        worked, outcome = pickle.loads(told)
-        if not worked:
-            raise outcome
-        return cast("_Result", outcome)
-
-    return wait
+    reading, pid = _start(function)
+    return lambda: cast("_Result", _unpacked(_outcome(reading, pid)))
 
 
 def on_processes(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
@@ -102,14 +80,51 @@ def on_processes(function: Callable[[_Item], _Result], items: Iterable[_Item]) -
     def share(k: int) -> list[_Result]:
         return [function(item) for item in work[k::n]]
 
-    others = [beside(partial(share, k)) for k in range(1, n)]
+    others = [_start(partial(share, k)) for k in range(1, n)]
     try:
         mine = share(0)
     finally:
         # Be it for an error: no child is left behind.
-        theirs = [wait() for wait in others]
-    shares = [mine, *theirs]
+        outcomes = [_outcome(*other) for other in others]
+    shares = [mine, *(cast("list[_Result]", _unpacked(outcome)) for outcome in outcomes)]
     return [shares[k % n][k // n] for k in range(len(work))]
+
+
+def _start(function: Callable[[], Any]) -> tuple[int, int]:
+    """Fork a child that makes a call; give the pipe's end that its outcome comes from, and it."""
+    # What is to be written would be written twice.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A fork has none of the other threads: there must be none that holds anything.
+    dismiss_helpers()
+    reading, writing = os.pipe()
+    parent, pid = os.getpid(), os.fork()
+    if pid == 0:
+        os.close(reading)
+        _child(function, writing, parent)
+    os.close(writing)
+    return reading, pid
+
+
+def _outcome(reading: int, pid: int) -> tuple[bool, Any]:
+    """Wait for a child: whether its call gave a result, and that, or an error."""
+    with os.fdopen(reading, "rb") as pipe:
+        told = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code == 0:
+        outcome: tuple[bool, Any] = pickle.loads(told)
+        return outcome
+    if code == -signal.SIGKILL:
+        return False, MemoryError("a process beside was killed, most often for want of memory")
+    return False, ChildProcessError(f"a process beside must end with 0, got exit status {code}")
+
+
+def _unpacked(outcome: tuple[bool, Any]) -> Any:
+    worked, content = outcome
+    if not worked:
+        raise content
+    return content
 
 
 def _child(function: Callable[[], Any], writing: int, parent: int) -> None:
@@ -119,16 +134,31 @@ def _child(function: Callable[[], Any], writing: int, parent: int) -> None:
         die_with(parent)
         _forget_free_memory()
         os.environ["MILIARY_THREADS"] = "1"
-        try:
-            answer = True, function()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
-            answer = False, error
+        packed = _packed(function)
         with os.fdopen(writing, "wb") as pipe:
-            pickle.dump(answer, pipe, protocol=pickle.HIGHEST_PROTOCOL)
+            pipe.write(packed)
         code = 0
     finally:
         # Without the exit handlers of the parent, whose process this was.
         os._exit(code)
+
+
+def _packed(function: Callable[[], Any]) -> bytes:
+    """Call, and pickle the result, or the error with the place it comes from as a note."""
+    try:
+        return pickle.dumps((True, function()), pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
+        place = "".join(traceback.format_exception(error))
+        try:
+            error.add_note(place)
+            packed = pickle.dumps((False, error))
+            # Some can be pickled, but not made again.
+            pickle.loads(packed)
+        except Exception:  # noqa: BLE001
+            told = RuntimeError(f"{type(error).__name__}: {error}")
+            told.add_note(place)
+            packed = pickle.dumps((False, told))
+        return packed
 
 
 def die_with(parent: int) -> None:

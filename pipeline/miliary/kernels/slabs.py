@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -149,22 +149,28 @@ def on_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> 
     return cast("list[_Result]", results)
 
 
-@functools.lru_cache(maxsize=4)
+#: Helpers by their number, made once: 200 pools a scan would be 400 threads made and joined.
+_pools: dict[int, ThreadPoolExecutor] = {}
+_making = threading.Lock()
+
+
 def _pool(n: int) -> ThreadPoolExecutor:
-    """Helpers, made once: 200 pools a scan would be 400 threads made and joined."""
-    return ThreadPoolExecutor(n, thread_name_prefix="miliary")
+    with _making:
+        if n not in _pools:
+            _pools[n] = ThreadPoolExecutor(n, thread_name_prefix="miliary")
+        return _pools[n]
 
 
 def dismiss_helpers() -> None:
     """End all helpers, for a fork; the next work on threads makes new ones."""
-    for n in range(1, n_threads()):
-        _pool(n).shutdown()
-    _pool.cache_clear()
+    for pool in _pools.values():
+        pool.shutdown()
+    _pools.clear()
 
 
-# A forked child has the pool but none of its threads: it makes its own.
+# A forked child has the pools but none of their threads: it makes its own.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+    os.register_at_fork(after_in_child=_pools.clear)
 
 
 def tiles_of(mask: BoolArray, tile_shape: tuple[int, int, int]) -> list[Box]:

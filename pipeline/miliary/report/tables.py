@@ -222,6 +222,10 @@ def acquisition_rows(analysis: Analysis) -> list[tuple[str, str]]:
         ("Contrast agent", plain(made.contrast_agent)),
         ("Noise in the lungs", with_unit(quality.noise_hu, "HU")),
         ("Point spread, full width at half maximum (z, y, x)", f"{blur} mm, {origin}"),
+        (
+            "Nodules are measured through",
+            f"{number(quality.nodule_blur, 3)} times as wide a spread",
+        ),
     ]
 
 
