@@ -16,7 +16,6 @@ that they can be compared between machines. A part is short enough to halt all e
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import resource
@@ -34,6 +33,8 @@ from _results import FOLDER as KEPT
 from _results import Results
 from _speed_chain import chain
 from _speed_inputs import FOLDER, phantom
+
+from miliary.cohort.memory import family_of, share_mb
 
 HERE = Path(__file__).parent
 SLICES, NODULES = (100, 200, 400, 800, 1200), (0, 1000, 3000, 10000, 20000)
@@ -117,28 +118,11 @@ def peak_mb(command: list[str]) -> float:
     """Most memory that a command and its processes hold together, looked at 5 times a second."""
     process, peak = subprocess.Popen(command, stdout=DEVNULL, stderr=DEVNULL), 0.0
     while process.poll() is None:
-        peak = max(peak, sum(map(held_mb, family(process.pid))))
+        peak = max(peak, sum(map(share_mb, family_of(process.pid))))
         time.sleep(0.2)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     return peak
-
-
-def family(pid: int) -> list[int]:
-    """A process and its descendants."""
-    found = [pid]
-    with contextlib.suppress(OSError):
-        for told in Path(f"/proc/{pid}/task").glob("*/children"):
-            found += [one for child in told.read_text().split() for one in family(int(child))]
-    return found
-
-
-def held_mb(pid: int) -> float:
-    """Memory of a process, its part only of what it shares; 0 where it has ended."""
-    with contextlib.suppress(OSError):
-        told = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        return int(told.split("\nPss:")[1].split()[0]) / 1024
-    return 0.0
 
 
 def children_s() -> float:

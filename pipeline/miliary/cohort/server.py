@@ -22,13 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from miliary.cohort.frames import End, FrameReader, Order, ready, send_frame
+from miliary.cohort.memory import Memory
 from miliary.kernels.forks import allow_forks, die_with
 
 #: Seconds between two looks at how much memory a child takes.
 _TICK = 0.1
-
-#: Seconds between two looks at what several processes share: each goes through all their pages.
-_LONG_TICK = 1.0
 
 #: glibc's numbers of its options: one arena, so that threads share what is free; nothing given
 #: back; and no image in a mapping of its own, which would be given back when it is freed.
@@ -87,7 +85,7 @@ def _do(order: Order, requests: FrameReader, answers: int) -> bool:
     with contextlib.suppress(OSError):
         # The child does the same: whichever comes first.
         os.setpgid(pid, pid)
-    memory = _Memory(pid)
+    memory = Memory(pid)
     try:
         why, wanted = _watch(order, pid, memory, (FrameReader(reading), requests, answers))
     finally:
@@ -108,7 +106,7 @@ def _do(order: Order, requests: FrameReader, answers: int) -> bool:
 
 
 def _watch(
-    order: Order, pid: int, memory: _Memory, pipes: tuple[FrameReader, FrameReader, int]
+    order: Order, pid: int, memory: Memory, pipes: tuple[FrameReader, FrameReader, int]
 ) -> tuple[str, bool]:
     """Pass on what the child tells until it ends; say which limit it broke, and if any cares."""
     told, requests, answers = pipes
@@ -183,50 +181,6 @@ def keep_memory() -> None:
         libc = ctypes.CDLL(None)
         for option, value in _MALLOC_OPTIONS:
             libc.mallopt(option, value)
-
-
-class _Memory:
-    """What a child and the processes beside it hold together, as far as it was looked at."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid, self._next = pid, 0.0
-        self.peak_mb = 0.0
-
-    def look(self) -> float:
-        """Give what they hold now; what they share is told apart once a second at most."""
-        held = _resident_mb(self._pid)
-        now = time.monotonic()
-        if now >= self._next and (beside := _children(self._pid)):
-            held = sum(map(_share_mb, (self._pid, *beside)))
-            self._next = now + _LONG_TICK
-        self.peak_mb = max(self.peak_mb, held)
-        return held
-
-
-def _children(pid: int) -> list[int]:
-    """List a process's children, where the system tells them."""
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for told in Path(f"/proc/{pid}/task").glob("*/children"):
-            found += map(int, told.read_text("ascii").split())
-    return found
-
-
-def _share_mb(pid: int) -> float:
-    """Give the memory of a process, of what it shares its part; 0 where it has ended."""
-    with contextlib.suppress(OSError, IndexError, ValueError):
-        told = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
-        return int(told.partition("\nPss:")[2].split()[0]) / 1024
-    return 0.0
-
-
-def _resident_mb(pid: int) -> float:
-    """Give the memory of a process; 0 where the system does not tell, or it has ended."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0.0
-    return pages * resource.getpagesize() / _MB
 
 
 def _megabytes(maxrss: int) -> float:
