@@ -55,6 +55,27 @@ def laplacian(image, spacing_mm):
     return total
 
 
+def hessian_at(image, flat_index, spacing_mm):
+    """Differences of differences, voxel by voxel and in double precision: (N, 3, 3)."""
+    found = []
+    steps = np.eye(3, dtype=int)
+    for place in np.column_stack(np.unravel_index(flat_index, image.shape)):
+
+        def value(*moves, place=place):
+            return float(image[tuple(place + sum(moves))])
+
+        matrix = np.empty((3, 3))
+        for a, b in product(range(3), repeat=2):
+            ahead, back, u, v = steps[a], -steps[a], steps[b], -steps[b]
+            if a == b:
+                total = value(ahead) - 2 * value(0 * ahead) + value(back)
+            else:
+                total = (value(ahead, u) - value(back, u) - value(ahead, v) + value(back, v)) / 4
+            matrix[a, b] = total / (spacing_mm[a] * spacing_mm[b])
+        found.append(matrix)
+    return np.array(found).reshape(-1, 3, 3)
+
+
 def interior_indices(shape):
     """List the voxels that have all their 26 neighbours."""
     inner = np.zeros(shape, bool)

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import oracles_detect as oracles
 from miliary.kernels import blobs as blobs_module
 from miliary.kernels.blobs import find_blobs
-from miliary.kernels.filters import hessian_at, smooth
+from miliary.kernels.filters import smooth
 from miliary.kernels.maxima import local_maxima
 
 SPACING = np.array([1.0, 0.7, 0.75])
@@ -126,7 +126,7 @@ def test_blobs_are_all_maxima_of_the_smallest_eigenvalue(rng):
     smoothed = smooth(image, 0.85, SPACING)
     index = oracles.interior_indices(image.shape)
     smallest = np.zeros(image.shape)
-    eigenvalues = np.linalg.eigvalsh(hessian_at(smoothed, index, SPACING))
+    eigenvalues = np.linalg.eigvalsh(oracles.hessian_at(smoothed, index, SPACING))
     smallest.ravel()[index] = -eigenvalues[:, 2] * 0.85**2
     high = -(0.85**2) * oracles.laplacian(smoothed, SPACING).ravel()[index]
     wanted = (smallest.ravel()[index] > 10) & (high > 30)

@@ -1,4 +1,4 @@
-"""Scale space against Gaussians and parabolas, whose derivatives are known."""
+"""Scale space against Gaussians, which blur to wider ones, and against running weights."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from scipy import ndimage
 from miliary.kernels import filters
 from miliary.kernels.filters import (
     gaussian_reach,
-    hessian_at,
     smooth,
     smooth_at,
     smooth_inner,
 )
-from miliary.kernels.hessian import eigenvalues_at
-from oracles_detect import SHAPE, SPACING, laplacian
+from oracles_detect import SHAPE, SPACING
 
 #: Single precision at lung's -850 HU, over the square of the smallest voxel side.
 ROUNDING_HU = 2e-3
@@ -25,12 +23,6 @@ ROUNDING_HU = 2e-3
 def grid_mm(shape=SHAPE, spacing=SPACING):
     centre = (np.array(shape) // 2) * spacing
     return [n * s - c for n, s, c in zip(np.indices(shape), spacing, centre, strict=True)]
-
-
-def parabola(matrix, shape=SHAPE, spacing=SPACING):
-    """Half of p'Ap, whose differences are exact."""
-    place = np.stack(grid_mm(shape, spacing), -1)
-    return 0.5 * np.einsum("...i,ij,...j->...", place, np.array(matrix), place)
 
 
 def test_a_gaussian_blurs_to_a_wider_gaussian():
@@ -80,6 +72,14 @@ def test_the_inner_part_is_blurred_as_the_whole(rng, sigma_mm):
     assert_allclose(found, smooth(image, sigma_mm, SPACING)[inner], atol=ROUNDING_HU)
 
 
+def test_more_can_be_left_out_of_the_inner_part(rng):
+    image = rng.normal(-850, 60, SHAPE).astype(np.float32)
+    margin = gaussian_reach(0.85 / SPACING) + np.array([1, 0, 2])
+    inner = tuple(slice(far, n - far) for far, n in zip(margin, SHAPE, strict=True))
+    found = smooth_inner(image, 0.85 / SPACING, margin)
+    assert_allclose(found, smooth(image, 0.85, SPACING)[inner], atol=ROUNDING_HU)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.int16])
 def test_chosen_voxels_are_blurred_as_the_whole(rng, monkeypatch, dtype):
     monkeypatch.setattr(filters, "_CHUNK", 7)
@@ -116,35 +116,6 @@ def test_a_blur_can_take_the_place_of_another(rng):
 def test_nothing_wanted_is_nothing_blurred(rng):
     image = rng.normal(-850, 60, SHAPE)
     assert np.isnan(smooth(image, 1.3, SPACING, where=np.zeros(SHAPE, bool))).all()
-
-
-def test_hessian_of_a_parabola_is_its_matrix_at_every_inner_voxel():
-    matrix = np.array([[3.0, 1.0, 0.7], [1.0, -2.0, 0.5], [0.7, 0.5, 4.0]])
-    inner = np.zeros(SHAPE, bool)
-    inner[1:-1, 1:-1, 1:-1] = True
-    found = hessian_at(parabola(matrix).astype(np.float32), np.flatnonzero(inner), SPACING)
-    assert_allclose(found, np.broadcast_to(matrix, found.shape), atol=0.01)
-
-
-def test_hessian_has_the_trace_of_the_laplacian_and_the_eigenvalues_in_closed_form(rng):
-    image = smooth(rng.normal(-850, 200, SHAPE).astype(np.float32), 1.0, SPACING)
-    inner = np.zeros(SHAPE, bool)
-    inner[1:-1, 1:-1, 1:-1] = True
-    index = np.flatnonzero(inner)
-    found = hessian_at(image, index, SPACING)
-    trace = np.einsum("nii->n", found)
-    assert_allclose(trace, laplacian(image, SPACING).ravel()[index], atol=ROUNDING_HU)
-    closed = eigenvalues_at(image, index, SPACING, scale=1.0).T
-    # A double eigenvalue loses half of single precision's digits.
-    assert_allclose(closed, np.linalg.eigvalsh(found), atol=0.1)
-
-
-def test_twice_the_spacing_is_a_quarter_of_the_curvature(rng):
-    image = rng.normal(-850, 200, SHAPE).astype(np.float32)
-    index = np.array([np.ravel_multi_index((9, 11, 14), SHAPE)])
-    assert_allclose(
-        4 * hessian_at(image, index, 2 * SPACING), hessian_at(image, index, SPACING), rtol=1e-9
-    )
 
 
 def test_inputs_stay_as_they_are(rng):

@@ -7,7 +7,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import oracles_anatomy as oracles
-from miliary.kernels.hessian import hessian_eigenvalues, symmetric_eigenvalues
+from miliary.kernels.filters import smooth
+from miliary.kernels.hessian import (
+    eigenvalues_at,
+    hessian_eigenvalues,
+    solve_symmetric,
+    symmetric_eigenvalues,
+)
+from oracles_detect import hessian_at, interior_indices
 
 SHAPE, SPACING = (19, 23, 29), np.array([1.25, 0.7, 0.8])
 PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
@@ -35,6 +42,20 @@ def test_equal_eigenvalues_are_found():
     entries = np.zeros((6, 3))
     entries[:3, 1], entries[:3, 2] = 7.0, [4.0, 4.0, -1.0]
     assert_allclose(symmetric_eigenvalues(entries).T, [[0, 0, 0], [7, 7, 7], [-1, 4, 4]], atol=1e-6)
+
+
+def test_equations_are_solved_as_lapack_solves_them(rng):
+    entries, vectors = rng.normal(0, 100, (6, 500)), rng.normal(0, 10, (3, 500))
+    expected = np.linalg.solve(matrices(entries), vectors.T[..., None])[..., 0].T
+    assert_allclose(solve_symmetric(entries, vectors), expected, rtol=1e-6)
+
+
+def test_closed_form_matches_the_slow_hessian_of_an_image(rng):
+    image = smooth(rng.normal(-850, 200, SHAPE).astype(np.float32), 1.0, SPACING)
+    index = interior_indices(SHAPE)
+    closed = eigenvalues_at(image, index, SPACING, scale=1.0).T
+    # A double eigenvalue loses half of single precision's digits.
+    assert_allclose(closed, np.linalg.eigvalsh(hessian_at(image, index, SPACING)), atol=0.1)
 
 
 def test_a_gaussian_blob_has_the_curvature_of_a_wider_gaussian():

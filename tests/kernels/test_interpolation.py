@@ -26,6 +26,19 @@ def test_values_are_those_of_the_eight_voxels_by_hand(rng):
         assert_allclose(found[n, k], expected, atol=ROUNDING_HU)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+def test_few_places_are_read_from_the_image_as_from_a_copy(rng, monkeypatch, dtype):
+    image = rng.normal(-850, 100, SHAPE).astype(dtype)
+    offsets = rng.uniform(-3, 3, (9, 3))
+    inner = rng.uniform(4, np.array(SHAPE) - 5, (6, 3))
+    directly = Interpolator(image, offsets, 6)
+    monkeypatch.setattr(directly, "_cut", None)
+    found = directly.around(inner).copy()
+    # One point at the border, and all are read from copies.
+    with_copies = Interpolator(image, offsets, 7).around(np.concatenate([inner, [[0, 0, 0]]]))
+    assert_array_equal(found, with_copies[:6])
+
+
 def test_many_points_match_scipy(rng):
     image = rng.normal(-850, 100, SHAPE).astype(np.float32)
     offsets = rng.uniform([-2, -4, -3], [5, 1, 2], (200, 3))

@@ -13,10 +13,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray
-from miliary.kernels.filters import gaussian_reach, hessian_at, smooth_inner
-from miliary.kernels.hessian import hessian_entries, symmetric_eigenvalues
+from miliary.kernels.filters import gaussian_reach, smooth_inner
+from miliary.kernels.hessian import solve_symmetric, symmetric_eigenvalues
 from miliary.kernels.maxima import local_maxima, suppress_neighbours
 from miliary.kernels.slabs import cut_with_halo, on_threads, tiles_of
+from miliary.kernels.stencil import Stencil
 
 #: Diameter of the ball that a Laplacian of a Gaussian answers to most, over its sigma, less what
 #: a usual point spread adds.
@@ -178,18 +179,14 @@ class _Scales:
         flat_outside: tuple[BoolArray, float] | None,
     ) -> _Scales:
         """Smooth one tile."""
-        halos = [_HALO + gaussian_reach(sigma / spacing) for sigma in sigmas_mm]
-        widest = np.max(halos, axis=0)
+        widest = _HALO + np.max([gaussian_reach(sigma / spacing) for sigma in sigmas_mm], axis=0)
         part = cut_with_halo(image, tile, widest)
         if flat_outside is not None:
             mask, value = flat_outside
             part[~cut_with_halo(mask, tile, widest, bool)] = value
         # Near 0 single precision tells more; second differences do not see a constant.
         part -= part[0, 0, 0]
-        smoothed = []
-        for sigma, halo in zip(sigmas_mm, halos, strict=True):
-            spare = [slice(n, size - n) for n, size in zip(widest - halo, part.shape, strict=True)]
-            smoothed.append(smooth_inner(part[tuple(spare)], sigma / spacing))
+        smoothed = [smooth_inner(part, sigma / spacing, widest - _HALO) for sigma in sigmas_mm]
         first = np.array([side.start for side in tile]) - _HALO
         return cls(tuple(smoothed), first, spacing, sigmas_mm)
 
@@ -201,26 +198,30 @@ class _Scales:
         # The smallest curvature is at most the one along any axis: what is less convex along one
         # of them is no candidate, and never the greater neighbour of one.
         flat = _convex_voxels(smoothed, self.spacing_mm, min_curvature_hu / sigma**2, inside)
-        flat = flat[self._laplacians(scale, flat) > min_laplacian_hu]
-        # In closed form and single precision where only the maxima are looked for ...
-        entries = hessian_entries(smoothed.ravel(), flat, smoothed.shape, self.spacing_mm)
+        near = Stencil(smoothed, flat, self.spacing_mm)
+        straight = near.straight()
+        round_enough = -straight.sum(axis=0) > np.float32(min_laplacian_hu / sigma**2)
+        flat, near = flat[round_enough], near.take(round_enough)
+        entries = np.concatenate([straight[:, round_enough], near.mixed()])
+        # In single precision where only the maxima are looked for ...
         lowest = -symmetric_eigenvalues(entries)[2] * np.float32(sigma**2)
         smallest = np.zeros_like(smoothed)
         smallest.ravel()[flat] = lowest
-        chosen = flat[lowest > min_curvature_hu]
-        chosen = chosen[self._in_tile(chosen)]
-        chosen = chosen[local_maxima(smallest, chosen)]
-        # ... and by LAPACK in double precision at these few.
-        hessian = hessian_at(smoothed, chosen, self.spacing_mm)
-        voxel = np.column_stack(np.unravel_index(chosen, smoothed.shape)) + self.first_zyx
+        rows = np.flatnonzero(lowest > min_curvature_hu)
+        rows = rows[self._in_tile(flat[rows])]
+        rows = rows[local_maxima(smallest, flat[rows])]
+        # ... and in double precision at these few.
+        hessian, gradient = entries[:, rows].astype(float), near.take(rows).gradient()
+        shift: FloatArray = -solve_symmetric(hessian, gradient.astype(float)).T / self.spacing_mm
+        # To the top of the parabola through the voxel.
+        shift = shift.clip(-_MAX_SHIFT_VOXELS, _MAX_SHIFT_VOXELS)
+        voxel = np.column_stack(np.unravel_index(flat[rows], smoothed.shape)) + self.first_zyx
         return Blobs(
             voxel_zyx=voxel,
-            index_zyx=voxel + _newton_shift(smoothed, chosen, hessian, self.spacing_mm),
-            sigma_mm=np.full(len(chosen), sigma),
-            curvatures_hu=-np.linalg.eigvalsh(hessian)[:, ::-1] * sigma**2,
-            laplacians_hu=np.column_stack(
-                [self._laplacians(k, chosen) for k in range(len(self.sigmas_mm))]
-            ),
+            index_zyx=voxel + shift,
+            sigma_mm=np.full(len(rows), sigma),
+            curvatures_hu=-symmetric_eigenvalues(hessian)[::-1].T * sigma**2,
+            laplacians_hu=self._laplacians(flat[rows]),
         )
 
     def _in_tile(self, flat: IntArray) -> BoolArray:
@@ -232,46 +233,46 @@ class _Scales:
         )
         return within
 
-    def _laplacians(self, scale: int, flat: IntArray) -> FloatArray:
-        """Scale-normalised negated Laplacian at voxels."""
-        smoothed = self.smoothed[scale]
-        values, (_, height, width) = smoothed.ravel(), smoothed.shape
-        middle = 2 * values[flat]
-        total = np.zeros(len(flat), np.float32)
-        for step, length in zip((height * width, width, 1), self.spacing_mm, strict=True):
-            second = middle - values[flat + step] - values[flat - step]
-            total += second * np.float32((self.sigmas_mm[scale] / length) ** 2)
-        return total
+    def _laplacians(self, flat: IntArray) -> FloatArray:
+        """Scale-normalised negated Laplacian (N, S) at voxels, at every scale."""
+        return np.column_stack(
+            [
+                Stencil(smoothed, flat, self.spacing_mm).straight().sum(axis=0)
+                * np.float32(-(sigma**2))
+                for smoothed, sigma in zip(self.smoothed, self.sigmas_mm, strict=True)
+            ]
+        )
 
 
 def _convex_voxels(
     smoothed: FloatArray, spacing: FloatArray, least: float, inside: BoolArray
 ) -> IntArray:
-    """Flat indices of voxels of a mask, one off the border, convex by so much along every axis."""
-    middle = (slice(1, -1),) * 3
-    twice = smoothed[middle] * np.float32(2)
-    convex = inside.copy()
-    second = np.empty_like(twice)
-    for axis, length in enumerate(spacing):
-        ahead, back = list(middle), list(middle)
-        ahead[axis], back[axis] = slice(2, None), slice(None, -2)
-        np.subtract(twice, smoothed[tuple(ahead)], out=second)
-        second -= smoothed[tuple(back)]
-        convex &= second > np.float32(least * length**2)
-    whole = np.zeros(smoothed.shape, bool)
-    whole[middle] = convex
-    return np.flatnonzero(whole)
+    """Flat indices of voxels of a mask, none on the border, convex by so much along every axis."""
+    # As one long row: what it takes from a neighbouring row lies on the border, outside the mask.
+    values, (_, height, width) = smoothed.reshape(-1), smoothed.shape
+    margin, inner = height * width, values[height * width : -height * width]
+    convex = inside.reshape(-1)[margin:-margin].copy()
+    twice, around, less = 2 * inner, np.empty_like(inner), np.empty_like(convex)
+    for step, length in zip((margin, width, 1), spacing, strict=True):
+        ahead, back = (values[margin + k : k - margin or None] for k in (step, -step))
+        np.add(ahead, back, out=around)
+        around += np.float32(least * length**2)
+        convex &= np.less(around, twice, out=less)
+    found: IntArray = np.flatnonzero(convex)
+    found += margin
+    return found
 
 
 def _without_border(inside: BoolArray, tile: Box) -> BoolArray:
-    """The mask in a tile and one voxel around, without the voxels on the border of the image."""
-    part = np.zeros([side.stop - side.start + 2 for side in tile], bool)
-    low = [max(side.start - 1, 1) for side in tile]
-    high = [min(side.stop + 1, n - 1) for side, n in zip(tile, inside.shape, strict=True)]
+    """The mask in a tile and its halo, empty on the border of the image and of the halo."""
+    part = np.zeros([side.stop - side.start + 2 * _HALO for side in tile], bool)
+    far = _HALO - 1
+    low = [max(side.start - far, 1) for side in tile]
+    high = [min(side.stop + far, n - 1) for side, n in zip(tile, inside.shape, strict=True)]
     if all(a < b for a, b in zip(low, high, strict=True)):
         box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         here = tuple(
-            slice(a - side.start + 1, b - side.start + 1)
+            slice(a - side.start + _HALO, b - side.start + _HALO)
             for a, b, side in zip(low, high, tile, strict=True)
         )
         part[here] = inside[box]
@@ -291,18 +292,3 @@ def _joined(parts: list[Blobs]) -> Blobs:
             for field in fields(Blobs)
         }
     )
-
-
-def _newton_shift(
-    smoothed: FloatArray, flat: IntArray, hessian: FloatArray, spacing: FloatArray
-) -> FloatArray:
-    """Step in voxels to the top of the parabola through a voxel; the Hessians are definite."""
-    values, (_, height, width) = smoothed.ravel(), smoothed.shape
-    gradient = np.column_stack(
-        [
-            (values[flat + step] - values[flat - step]) / (2 * length)
-            for step, length in zip((height * width, width, 1), spacing, strict=True)
-        ]
-    )
-    step_mm = -np.linalg.solve(hessian, gradient[..., None])[..., 0]
-    return np.clip(step_mm / spacing, -_MAX_SHIFT_VOXELS, _MAX_SHIFT_VOXELS)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.kernels.slabs import over_slabs, slab_of
@@ -203,40 +204,62 @@ def gaussian_reach(sigma_voxels: FloatArray) -> IntArray:
     return reach
 
 
-def smooth_inner(part: FloatArray, sigma_voxels: FloatArray) -> FloatArray:
+def smooth_inner(
+    part: FloatArray, sigma_voxels: FloatArray, margin: IntArray | None = None
+) -> FloatArray:
     """Blur the inner voxels of a small part, all that need none from outside of it.
 
-    The Gaussian of `smooth`, on one thread: of a part that stays in the cache it takes a third of
-    the time.
+    The Gaussian of `smooth`, on one thread. Of a part that stays in the cache products with band
+    matrices are fastest along the first and the last axis, a running sum of weights between them.
 
     Parameters
     ----------
     part : (Z, Y, X) float32
-        Part of an image, finite.
+        Part of an image, finite, contiguous.
     sigma_voxels : (3,) float
         Standard deviation along z, y and x, in voxels; 0 does not blur.
+    margin : (3,) int or None
+        Voxels to leave out on each side, no fewer than the reach; as many unless given.
 
     Returns
     -------
     (Z - 2 z, Y - 2 y, X - 2 x) float32
-        The blurred part, smaller by the reach on every side, contiguous.
+        The blurred part, smaller by the margin on every side, contiguous.
     """
     reach = gaussian_reach(sigma_voxels)
-    for axis, (sigma, far) in enumerate(zip(sigma_voxels, reach.tolist(), strict=True)):
-        weights = _gaussian(far, sigma).astype(np.float32)
-        size = part.shape[axis] - 2 * far
-        shifted = [
-            part[(slice(None),) * axis + (slice(start, start + size),)]
-            for start in range(2 * far + 1)
-        ]
-        blurred = shifted[far] * weights[far]
-        pair = np.empty_like(blurred)
-        for k in range(far):
-            np.add(shifted[k], shifted[-1 - k], out=pair)
-            pair *= weights[k]
-            blurred += pair
-        part = blurred
-    return part
+    far = reach if margin is None else np.asarray(margin)
+    size_z, size_y, size_x = (np.array(part.shape) - 2 * far).tolist()
+    spare_z, _, spare_x = (far - reach).tolist()
+    weights = _inner_band(size_z, int(reach[0]), float(sigma_voxels[0]))
+    seen = part[spare_z : spare_z + weights.shape[1]]
+    blurred = (weights @ seen.reshape(len(seen), -1)).reshape(size_z, *part.shape[1:])
+    blurred = _blur_rows(blurred, float(sigma_voxels[1]), int(reach[1]), int(far[1]))
+    weights = _inner_band(size_x, int(reach[2]), float(sigma_voxels[2]))
+    seen = blurred.reshape(size_z * size_y, -1)[:, spare_x : spare_x + weights.shape[1]]
+    flat: FloatArray = seen @ weights.T
+    return flat.reshape(size_z, size_y, size_x)
+
+
+def _inner_band(size: int, reach: int, sigma: float) -> FloatArray:
+    """Weights (size, size + 2 reach) that blur a row, without as many voxels on both sides."""
+    row = np.zeros(2 * (size + reach) - 1, np.float32)
+    row[size - 1 : size + 2 * reach] = _gaussian(reach, sigma)
+    # Every row of the matrix is the one before moved on by a voxel.
+    band: FloatArray = np.ascontiguousarray(sliding_window_view(row, size + 2 * reach)[::-1])
+    return band
+
+
+def _blur_rows(part: FloatArray, sigma: float, reach: int, margin: int) -> FloatArray:
+    """Blur along the second axis, without the outermost voxels."""
+    weights, size = _gaussian(reach, sigma).astype(np.float32), part.shape[1] - 2 * margin
+    shifted = [part[:, margin + step : margin + step + size] for step in range(-reach, reach + 1)]
+    blurred: FloatArray = shifted[reach] * weights[reach]
+    pair = np.empty_like(blurred)
+    for k in range(reach):
+        np.add(shifted[k], shifted[-1 - k], out=pair)
+        pair *= weights[k]
+        blurred += pair
+    return blurred
 
 
 def smooth_at(
@@ -276,40 +299,4 @@ def smooth_at(
         values = image.reshape(-1).take(places.reshape(len(places), -1))
         # Not a matrix product: its rounding would depend on the other voxels of the batch.
         result[rows] = (values * weights).sum(axis=1)
-    return result
-
-
-def hessian_at(image: FloatArray, flat_index: IntArray, spacing_mm: FloatArray) -> FloatArray:
-    """Hessian by central differences at chosen voxels.
-
-    Parameters
-    ----------
-    image : (Z, Y, X) float32
-        Smoothed image, contiguous.
-    flat_index : (N,) int
-        Voxels, none of them on the border of the image.
-    spacing_mm : (3,) float
-        Voxel size along z, y and x.
-
-    Returns
-    -------
-    (N, 3, 3) float64
-        Symmetric matrices, in units of the image per mm2.
-    """
-    values = image.ravel()
-    strides = np.array([image.shape[1] * image.shape[2], image.shape[2], 1])
-    spacing = np.asarray(spacing_mm, float)
-    result = np.empty((len(flat_index), 3, 3))
-    for a in range(3):
-        forward, back = values[flat_index + strides[a]], values[flat_index - strides[a]]
-        result[:, a, a] = (forward - 2 * values[flat_index] + back) / spacing[a] ** 2
-        for b in range(a):
-            along, across = strides[a] + strides[b], strides[a] - strides[b]
-            mixed = (
-                values[flat_index + along]
-                + values[flat_index - along]
-                - values[flat_index + across]
-                - values[flat_index - across]
-            )
-            result[:, a, b] = result[:, b, a] = mixed / (4 * spacing[a] * spacing[b])
     return result

@@ -119,6 +119,38 @@ def symmetric_eigenvalues(entries: FloatArray) -> FloatArray:
     return values
 
 
+def solve_symmetric(entries: FloatArray, vectors: FloatArray) -> FloatArray:
+    """Solve systems of three equations with symmetric matrices in closed form.
+
+    Parameters
+    ----------
+    entries : (6, N) float
+        Entries aa, bb, cc, ab, ac, bc of each matrix, none of them singular.
+    vectors : (3, N) float
+        Right-hand sides.
+
+    Returns
+    -------
+    (3, N) float
+        Solutions.
+    """
+    aa, bb, cc, ab, ac, bc = entries
+    u, v, w = vectors
+    # The adjugate, symmetric too.
+    to_aa, to_bb, to_cc = bb * cc - bc * bc, aa * cc - ac * ac, aa * bb - ab * ab
+    to_ab, to_ac, to_bc = ac * bc - ab * cc, ab * bc - ac * bb, ab * ac - aa * bc
+    determinant = aa * to_aa + ab * to_ab + ac * to_ac
+    solved: FloatArray = np.stack(
+        [
+            to_aa * u + to_ab * v + to_ac * w,
+            to_ab * u + to_bb * v + to_bc * w,
+            to_ac * u + to_bc * v + to_cc * w,
+        ]
+    )
+    solved /= determinant
+    return solved
+
+
 def hessian_entries(
     flat: FloatArray, index: IntArray, shape: tuple[int, ...], spacing: FloatArray
 ) -> FloatArray:

@@ -76,8 +76,12 @@ def suppress_neighbours(
     better = np.where(rank[pairs[:, 0]] < rank[pairs[:, 1]], pairs[:, 0], pairs[:, 1])
     worse = pairs.sum(axis=1) - better
     kept = np.ones(len(order), bool)
-    # Pairs by the rank of their better point: when a pair's turn comes, that point's fate is known.
-    for k in np.argsort(rank[better], kind="stable"):
-        if kept[better[k]]:
-            kept[worse[k]] = False
+    while len(better):
+        # Whoever has no better neighbour left stays, and all its neighbours go.
+        beaten = np.zeros(len(order), bool)
+        beaten[worse] = True
+        stays = ~beaten[better]
+        kept[worse[stays]] = False
+        left = kept[better] & kept[worse]
+        better, worse = better[left], worse[left]
     return kept

@@ -1,0 +1,95 @@
+"""First and second differences of an image at chosen voxels, none of them on its border."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from miliary.arrays import BoolArray, FloatArray, IntArray
+
+
+class Stencil:
+    """Reads the neighbours of chosen voxels; the others cost nothing.
+
+    Parameters
+    ----------
+    image : (Z, Y, X) float32
+        Smoothed image, contiguous.
+    flat_index : (N,) int
+        Voxels as indices into the flattened image, none of them on its border.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+    """
+
+    def __init__(self, image: FloatArray, flat_index: IntArray, spacing_mm: FloatArray) -> None:
+        _, height, width = image.shape
+        self._image, self._spacing = image, np.asarray(spacing_mm, float)
+        self._steps = (height * width, width, 1)
+        # From the foremost neighbour on, so that a neighbour is the same place in a shifted view.
+        self._reach = sum(self._steps)
+        self._first = np.asarray(flat_index) - self._reach
+
+    def take(self, rows: BoolArray | IntArray) -> Stencil:
+        """Choose among the voxels.
+
+        Parameters
+        ----------
+        rows : (N,) bool or (M,) int
+            Which ones.
+
+        Returns
+        -------
+        Stencil
+            For those alone.
+        """
+        return Stencil(self._image, self._first[rows] + self._reach, self._spacing)
+
+    def straight(self) -> FloatArray:
+        """Second differences along the axes.
+
+        Returns
+        -------
+        (3, N) float32
+            Entries zz, yy and xx of each Hessian, per mm2.
+        """
+        entries = np.empty((3, len(self._first)), np.float32)
+        twice = 2 * self._at(0)
+        for entry, step, length in zip(entries, self._steps, self._spacing, strict=True):
+            np.add(self._at(step), self._at(-step), out=entry)
+            entry -= twice
+            entry /= np.float32(length**2)
+        return entries
+
+    def mixed(self) -> FloatArray:
+        """Second differences along two axes.
+
+        Returns
+        -------
+        (3, N) float32
+            Entries zy, zx and yx of each Hessian, per mm2.
+        """
+        entries = np.empty((3, len(self._first)), np.float32)
+        for entry, (a, b) in zip(entries, ((0, 1), (0, 2), (1, 2)), strict=True):
+            alike, unlike = self._steps[a] + self._steps[b], self._steps[a] - self._steps[b]
+            np.add(self._at(alike), self._at(-alike), out=entry)
+            entry -= self._at(unlike)
+            entry -= self._at(-unlike)
+            entry /= np.float32(4 * self._spacing[a] * self._spacing[b])
+        return entries
+
+    def gradient(self) -> FloatArray:
+        """First differences along the axes.
+
+        Returns
+        -------
+        (3, N) float32
+            Per mm.
+        """
+        parts = [
+            (self._at(step) - self._at(-step)) / np.float32(2 * length)
+            for step, length in zip(self._steps, self._spacing, strict=True)
+        ]
+        return np.stack(parts)
+
+    def _at(self, step: int) -> FloatArray:
+        values: FloatArray = self._image.reshape(-1)[self._reach + step :].take(self._first)
+        return values
