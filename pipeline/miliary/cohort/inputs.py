@@ -66,7 +66,8 @@ def read_manifest(task: Task) -> Manifest:
     Manifest
         Their number, length and hash.
     """
-    digest, n_bytes = hashlib.blake2b(digest_size=16), 0
+    # Processors have instructions for this one: a third of the time of BLAKE2.
+    digest, n_bytes = hashlib.sha256(), 0
     with Archive(task.config.read) as archive:
         for source in task.info.files:
             with archive.open(source) as file:

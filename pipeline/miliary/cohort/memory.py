@@ -7,8 +7,9 @@ import resource
 import time
 from pathlib import Path
 
-#: Seconds between two looks at what several processes share: each goes through all their pages.
-_LONG_TICK = 1.0
+#: Seconds at least between two looks at what several processes share, and how many times as long
+#: as a look took: each goes through all their pages.
+_LONG_TICK, _TIMES = 1.0, 100
 
 _MB = 1 << 20
 
@@ -27,7 +28,7 @@ class Memory:
         self.peak_mb = 0.0
 
     def look(self) -> float:
-        """Give what they hold now; what they share is told apart once a second at most.
+        """Give what they hold now; what they share is told apart now and then.
 
         Returns
         -------
@@ -38,7 +39,8 @@ class Memory:
         now = time.monotonic()
         if now >= self._next and len(family := family_of(self._pid)) > 1:
             held = sum(map(share_mb, family))
-            self._next = now + _LONG_TICK
+            done = time.monotonic()
+            self._next = done + max(_LONG_TICK, _TIMES * (done - now))
         self.peak_mb = max(self.peak_mb, held)
         return held
 
