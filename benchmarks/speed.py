@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
@@ -34,6 +34,7 @@ from _results import Results
 from _speed_chain import chain
 from _speed_inputs import FOLDER, phantom
 
+from miliary.cohort.apart import server_environment
 from miliary.cohort.memory import family_of, share_mb
 
 HERE = Path(__file__).parent
@@ -46,12 +47,22 @@ SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THRE
 
 
 def run(*words: object, threads: int | None = None) -> dict[str, Any]:
-    """One run in a process of its own."""
+    """One run in a process of its own, as a case of `miliary run`, and the yardstick in another."""
+    of_case = server_environment() | ({"MILIARY_THREADS": str(threads)} if threads else {})
+    return told(of_case, *words) | {"gaussian": yardstick(*words)}
+
+
+def yardstick(*words: object) -> float:
+    """CPU seconds of one Gaussian of the scan of a run, with the libraries as they come."""
+    return float(told(os.environ | SINGLE, *words, "--yardstick")["gaussian"])
+
+
+def told(env: Mapping[str, str], *words: object) -> dict[str, Any]:
+    """What a process says at its end."""
     command = [sys.executable, HERE / "_speed_run.py", *words]
-    env = os.environ | SINGLE | ({"MILIARY_THREADS": str(threads)} if threads else {})
     done = subprocess.run([*map(str, command)], check=True, capture_output=True, text=True, env=env)
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
 
 
 def grown(scan: Path, what: str, n: int, only: list[int]) -> dict[str, Any] | None:
@@ -62,14 +73,14 @@ def grown(scan: Path, what: str, n: int, only: list[int]) -> dict[str, Any] | No
     return json.loads(place.read_text()) if place.exists() else None
 
 
-def total(told: dict[str, Any], key: str, stages: tuple[str, ...] = ()) -> float:
-    return sum(row[key] for row in told["stages"] if not stages or row["stage"] in stages)
+def total(made: dict[str, Any], key: str, stages: tuple[str, ...] = ()) -> float:
+    return sum(row[key] for row in made["stages"] if not stages or row["stage"] in stages)
 
 
 def measure_stages(scan: Path, results: Results) -> None:
     """Wall, CPU, multiples and memory of each step of one scan."""
-    told = run(scan, threads=1)
-    yard = told["gaussian"]
+    made = run(scan, threads=1)
+    yard = made["gaussian"]
     rows = [
         [
             row["stage"],
@@ -78,14 +89,14 @@ def measure_stages(scan: Path, results: Results) -> None:
             f"{row['cpu'] / yard:.2f}",
             f"{row['mb']:.0f}",
         ]
-        for row in told["stages"]
+        for row in made["stages"]
     ]
-    peak = max(row["mb"] for row in told["stages"])
-    cpu = total(told, "cpu")
-    rows.append(["all", f"{total(told, 'wall'):.1f}", f"{cpu:.1f}", f"{cpu / yard:.2f}"])
+    peak = max(row["mb"] for row in made["stages"])
+    cpu = total(made, "cpu")
+    rows.append(["all", f"{total(made, 'wall'):.1f}", f"{cpu:.1f}", f"{cpu / yard:.2f}"])
     rows[-1].append(f"{peak:.0f}")
     results.table(
-        f"Steps of one scan of {' x '.join(map(str, told['shape']))} voxels, {told['found']} found",
+        f"Steps of one scan of {' x '.join(map(str, made['shape']))} voxels, {made['found']} found",
         ["step", "wall s", "CPU s", "Gaussians", "peak MB"],
         rows,
         f"One Gaussian is {yard:.2f} CPU s. On one thread; without start and imports.",
@@ -94,7 +105,7 @@ def measure_stages(scan: Path, results: Results) -> None:
 
 def measure_whole(scan: Path, results: Results) -> None:
     """The command itself, from DICOM to the report."""
-    rows, yard = [], run(scan, "--yardstick")["gaussian"]
+    rows, yard = [], yardstick(scan)
     for name, options in (("as it is", ()), ("no calibration", ("calibrate.n_nodules=0",))):
         with tempfile.TemporaryDirectory() as folder:
             words = [word for option in options for word in ("--set", option)]
@@ -139,13 +150,13 @@ def measure_slices(scan: Path, results: Results, only: list[int]) -> None:
     """The same chest in more and thinner slices."""
     rows, cpus = [], []
     for n in SLICES:
-        told = grown(scan, "slices", n, only)
-        if told is None:
+        made = grown(scan, "slices", n, only)
+        if made is None:
             continue
-        cpus.append(total(told, "cpu"))
-        peak = max(row["mb"] for row in told["stages"])
-        rows.append([str(n), f"{total(told, 'wall'):.1f}", f"{cpus[-1]:.1f}"])
-        rows[-1] += [f"{cpus[-1] / told['gaussian']:.2f}", f"{peak:.0f}", str(told["found"])]
+        cpus.append(total(made, "cpu"))
+        peak = max(row["mb"] for row in made["stages"])
+        rows.append([str(n), f"{total(made, 'wall'):.1f}", f"{cpus[-1]:.1f}"])
+        rows[-1] += [f"{cpus[-1] / made['gaussian']:.2f}", f"{peak:.0f}", str(made["found"])]
     slope = exponent([float(row[0]) for row in rows], cpus) if len(rows) > 1 else float("nan")
     results.table(
         "Growth with the slices of the same chest",
@@ -159,13 +170,13 @@ def measure_nodules(scan: Path, results: Results, only: list[int]) -> None:
     """The same chest in 200 slices, with ever more nodules put into it."""
     rows, cpus, found = [], [], []
     for n in NODULES:
-        told = grown(scan, "nodules", n, only)
-        if told is None:
+        made = grown(scan, "nodules", n, only)
+        if made is None:
             continue
-        parts = [total(told, "cpu", (stage,)) for stage in LATE]
+        parts = [total(made, "cpu", (stage,)) for stage in LATE]
         cpus.append(sum(parts))
-        found.append(max(told["found"], 1))
-        rows.append([str(n), str(told["found"]), *(f"{part:.1f}" for part in parts)])
+        found.append(max(made["found"], 1))
+        rows.append([str(n), str(made["found"]), *(f"{part:.1f}" for part in parts)])
         rows[-1].append(f"{cpus[-1]:.1f}")
     slope = exponent([float(n) for n in found[1:]], cpus[1:]) if len(rows) > 2 else float("nan")
     results.table(
@@ -178,7 +189,7 @@ def measure_nodules(scan: Path, results: Results, only: list[int]) -> None:
 
 def measure_peers(scan: Path, results: Results) -> None:
     """The usual chain on the same scan, step by step, scaled from a crop."""
-    yard = run(scan, "--yardstick")["gaussian"]
+    yard = yardstick(scan)
     steps = chain(scan, 800)
     rows = [[name, on, f"{cpu:.0f}", f"{cpu / yard:.1f}"] for name, on, cpu in steps]
     # One of the two vessel filters would do: the faster counts.
