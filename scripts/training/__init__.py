@@ -1,0 +1,1 @@
+"""How the detector is trained; `scripts/train_detector` begins it."""
