@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 from dataclasses import dataclass
 
@@ -149,7 +150,7 @@ def key_levels(frame: Frame, slabs: list[Slab], lung_labels: LabelArray, n: int)
     list of int
         Places in `slabs`, without repeats, in order.
     """
-    filled = np.cumsum(np.count_nonzero(lung_labels[frame.box], axis=(1, 2))[::-1])
+    filled = np.cumsum(count_along(lung_labels[frame.box], axis=2).sum(axis=1)[::-1])
     if not len(filled) or filled[-1] == 0:
         return list(range(min(n, len(slabs))))
     shares = (np.arange(n) + 0.5) / n * filled[-1]
@@ -173,8 +174,27 @@ def fullest_level(frame: Frame, lung_labels: LabelArray) -> float:
     float
         Index along y; the middle where there is no lung.
     """
-    filled = np.count_nonzero(lung_labels[frame.box], axis=(0, 2))
+    filled = count_along(lung_labels[frame.box], axis=2).sum(axis=0)
     return float(filled.argmax()) if filled.any() else len(filled) / 2
+
+
+def count_along(*labels: AnyArray, axis: int) -> IntArray:
+    """Count what is labelled along lines of sight, slice by slice: no mask of the whole is made.
+
+    Parameters
+    ----------
+    *labels : (z, y, x) array
+        Label images; a voxel counts that has a label in one of them.
+    axis : int
+        1 to look along y, 2 along x.
+
+    Returns
+    -------
+    (z, x) or (z, y) int
+        Voxels on each line.
+    """
+    planes = (functools.reduce(np.maximum, cut) != 0 for cut in zip(*labels, strict=True))
+    return np.stack([np.add.reduce(plane, axis=axis - 1, dtype=np.intp) for plane in planes])
 
 
 def make_slab(frame: Frame, axis: int, middle: float, settings: ReportSettings) -> Slab:
