@@ -106,7 +106,7 @@ def _packed(made: list[Slab], quality: int) -> list[str]:
     pixels = [slab.pixels for slab in made]
 
     def pack() -> list[str]:
-        return on_threads(lambda picture: slabs.webp_uri(picture, quality), pixels)
+        return on_threads(lambda picture: slabs.jpeg_uri(picture, quality), pixels)
 
     uris = pack()
     while sum(map(len, uris)) > _SLAB_BYTES:
@@ -142,7 +142,7 @@ def _coronal(analysis: Analysis, frame: Frame) -> dict[str, Any]:
     settings = analysis.config.report
     middle = slabs.fullest_level(frame, analysis.anatomy.lung_labels)
     slab = slabs.make_slab(frame, 1, middle, settings)
-    uri = slabs.webp_uri(slab.pixels, settings.picture_quality)
+    uri = slabs.jpeg_uri(slab.pixels, settings.picture_quality)
     return {
         "slab": _slab_view(slab, uri, analysis, "behind the front of the lungs", key=True),
         "pictures": _coronal_pictures(analysis) if len(analysis.accepted) else [],

@@ -21,7 +21,7 @@ from PIL import Image
 
 from miliary.report.charts import AMBER, GREY, INK, Band, Chart, Line, Mark, Rule
 from miliary.report.scenes import Key, Scene, cividis
-from miliary.report.slabs import WEBP_METHOD, data_uri
+from miliary.report.slabs import data_uri, jpeg_uri
 
 _PANEL_INCH = (3.6, 2.6)
 _DPI = 170
@@ -230,11 +230,10 @@ def figure_uri(figure: Figure, *, photo: bool = False) -> str:
     """
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    packed = io.BytesIO()
-    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba()))
     if photo:
-        pixels.convert("RGB").save(packed, "WEBP", quality=_PHOTO_QUALITY, method=WEBP_METHOD)
-        return data_uri(packed.getvalue(), "image/webp")
+        return jpeg_uri(np.asarray(canvas.buffer_rgba())[..., :3].copy(), _PHOTO_QUALITY)
+    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba()))
+    packed = io.BytesIO()
     # Half the size of a WebP picture without loss, in a third of the time, and the same to the
     # eye: lines and words of five colours, and what smooths their edges.
     pixels.quantize(_COLOURS, Image.Quantize.FASTOCTREE).save(packed, "PNG")

@@ -14,9 +14,6 @@ from miliary.analysis import Analysis
 from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray, LabelArray
 from miliary.config.report import ReportSettings
 
-#: Effort of WebP, 0 to 6: 3 takes twice the time for 5 % fewer bytes.
-WEBP_METHOD = 2
-
 
 @dataclass(frozen=True, eq=False)
 class Slab:
@@ -194,7 +191,8 @@ def count_along(*labels: AnyArray, axis: int) -> IntArray:
         Voxels on each line.
     """
     planes = (functools.reduce(np.maximum, cut) != 0 for cut in zip(*labels, strict=True))
-    return np.stack([np.add.reduce(plane, axis=axis - 1, dtype=np.intp) for plane in planes])
+    # Sixteen bits hold the longest line, and are added in half the time of the usual 64.
+    return np.stack([np.add.reduce(plane, axis=axis - 1, dtype=np.uint16) for plane in planes])
 
 
 def make_slab(frame: Frame, axis: int, middle: float, settings: ReportSettings) -> Slab:
@@ -284,24 +282,24 @@ def shrink(pixels: LabelArray) -> LabelArray:
     return np.asarray(smaller)
 
 
-def webp_uri(pixels: LabelArray, quality: int) -> str:
-    """Pack grey pixels into a data URI.
+def jpeg_uri(pixels: LabelArray, quality: int) -> str:
+    """Pack pixels into a data URI.
 
     Parameters
     ----------
-    pixels : (height, width) uint8
-        Grey values.
+    pixels : (height, width) or (height, width, 3) uint8
+        Grey values, or red, green and blue.
     quality : int
-        WebP quality, 1 to 100.
+        JPEG quality, 1 to 100.
 
     Returns
     -------
     str
-        `data:image/webp;base64,...`.
+        `data:image/jpeg;base64,...`.
     """
     packed = io.BytesIO()
-    Image.fromarray(pixels).save(packed, "WEBP", quality=quality, method=WEBP_METHOD)
-    return data_uri(packed.getvalue(), "image/webp")
+    Image.fromarray(pixels).save(packed, "JPEG", quality=quality, subsampling=0)
+    return data_uri(packed.getvalue(), "image/jpeg")
 
 
 def data_uri(content: bytes, kind: str) -> str:

@@ -1,16 +1,12 @@
-"""Pictures with dots, outlines and names as SVG: the image as WebP, all else as what it is."""
+"""Pictures with dots, outlines and names as SVG: the image as JPEG, all else as what it is."""
 
 from __future__ import annotations
 
-import base64
-import io
-
 import numpy as np
-from PIL import Image
 
 from miliary.report.charts import AMBER, ticks
 from miliary.report.scenes import Key, Scene, cividis
-from miliary.report.slabs import WEBP_METHOD, data_uri
+from miliary.report.slabs import data_uri, jpeg_uri
 from miliary.report.svg import document, dots_of, path_of, words
 
 _WIDTH = 360
@@ -83,12 +79,9 @@ def draw_scene(scene: Scene) -> str:
 
 
 def _draw_image(scene: Scene, per_mm: float) -> str:
-    packed = io.BytesIO()
-    Image.fromarray(scene.pixels).save(packed, "WEBP", quality=_QUALITY, method=WEBP_METHOD)
     left, top, width, height = (length * per_mm for length in scene.place_mm)
-    content = base64.b64encode(packed.getvalue()).decode("ascii")
     return (
-        f'<image href="data:image/webp;base64,{content}" x="{left:.2f}" y="{top:.2f}" '
+        f'<image href="{jpeg_uri(scene.pixels, _QUALITY)}" x="{left:.2f}" y="{top:.2f}" '
         f'width="{width:.2f}" height="{height:.2f}" preserveAspectRatio="none"/>'
     )
 
