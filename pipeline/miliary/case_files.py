@@ -11,7 +11,7 @@ from miliary.geometry import Geometry
 from miliary.io.case_places import SUMMARY
 from miliary.io.cases import RIND_COLUMNS
 from miliary.io.tables import write_csv, write_json, write_markups
-from miliary.kernels.ball_labels import label_balls
+from miliary.kernels.ball_labels import label_balls, list_ball_labels
 
 if TYPE_CHECKING:
     from miliary.analysis import Analysis
@@ -51,13 +51,36 @@ def draw_nodules(nodules: Nodules, anatomy: Anatomy) -> IntArray:
         On the grid of the anatomy; label = number of the nodule, 0 elsewhere. Nodules above
         65,535 are not drawn.
     """
+    return label_balls(*_drawn(nodules, anatomy))
+
+
+def list_nodules(nodules: Nodules, anatomy: Anatomy) -> tuple[IntArray, IntArray]:
+    """List the voxels that `draw_nodules` gives a label: far fewer than it makes.
+
+    Parameters
+    ----------
+    nodules : Nodules
+        What was found.
+    anatomy : Anatomy
+        Gives the grid.
+
+    Returns
+    -------
+    voxels : (V,) int
+        Flat indices into the grid of the anatomy, increasing.
+    labels : (V,) int
+        Number of the nodule at each.
+    """
+    return list_ball_labels(*_drawn(nodules, anatomy))
+
+
+def _drawn(
+    nodules: Nodules, anatomy: Anatomy
+) -> tuple[tuple[int, int, int], FloatArray, FloatArray, FloatArray]:
+    """Grid, spacing, centres and diameters of the nodules that are drawn."""
     geometry = anatomy.geometry
-    return label_balls(
-        geometry.shape,
-        geometry.spacing_mm,
-        geometry.to_index(nodules.points_mm)[:_MAX_LABEL],
-        nodules.diameter_mm[:_MAX_LABEL],
-    )
+    index_zyx = geometry.to_index(nodules.points_mm)[:_MAX_LABEL]
+    return geometry.shape, geometry.spacing_mm, index_zyx, nodules.diameter_mm[:_MAX_LABEL]
 
 
 def curve_columns(curves: tuple[Curve, ...]) -> dict[str, AnyArray]:
@@ -105,15 +128,13 @@ def rind_columns(anatomy: Anatomy) -> dict[str, AnyArray]:
     return dict(zip(RIND_COLUMNS, (sides, *values.T), strict=True))
 
 
-def images_of(anatomy: Anatomy, nodule_labels: IntArray) -> dict[str, AnyArray]:
-    """Name the label images that a case has.
+def images_of(anatomy: Anatomy) -> dict[str, AnyArray]:
+    """Name the label images that a case has beside that of its nodules.
 
     Parameters
     ----------
     anatomy : Anatomy
         Lungs and what is in them.
-    nodule_labels : (z, y, x) uint16
-        As `draw_nodules` makes them.
 
     Returns
     -------
@@ -127,7 +148,6 @@ def images_of(anatomy: Anatomy, nodule_labels: IntArray) -> dict[str, AnyArray]:
         "airways": anatomy.airway_mask,
         "vessels": anatomy.vessel_mask,
         "fissures": anatomy.fissure_mask,
-        "nodules": nodule_labels,
     }
     return {name: image for name, image in images.items() if image is not None}
 
@@ -181,9 +201,7 @@ def write_tables(folder: Path, analysis: Analysis) -> list[Path]:
     ]
 
 
-def write_dicom(
-    folder: Path, analysis: Analysis, nodule_labels: IntArray, series: SeriesInfo
-) -> None:
+def write_dicom(folder: Path, analysis: Analysis, series: SeriesInfo) -> None:
     """Write the segmentation and the structured report, and a map of nodules where asked for.
 
     Parameters
@@ -192,8 +210,6 @@ def write_dicom(
         For both files.
     analysis : Analysis
         What was found.
-    nodule_labels : (z, y, x) uint16
-        As `draw_nodules` makes them.
     series : SeriesInfo
         The series that was read.
     """
@@ -203,6 +219,7 @@ def write_dicom(
     from miliary.io.structured_report import write_structured_report
 
     images, nodules = source_images(series, analysis.config.read), analysis.nodules
+    nodule_labels = draw_nodules(nodules, analysis.anatomy)
     threshold = analysis.config.detect.threshold
     # Candidates are no findings. Label 0 is no nodule; those beyond the last were not drawn.
     is_micro = np.concatenate([[False], nodules.micronodule & (nodules.score >= threshold)])

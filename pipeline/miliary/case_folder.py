@@ -9,7 +9,6 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import miliary
 from miliary.case_files import (
     density_map,
-    draw_nodules,
     images_of,
+    list_nodules,
     rind_columns,
     write_dicom,
     write_tables,
@@ -34,7 +33,7 @@ from miliary.io.case_places import (
     partial_name,
     swap_in,
 )
-from miliary.io.images import write_map, write_mask
+from miliary.io.images import write_map, write_mask, write_sparse_mask
 from miliary.io.tables import write_csv, write_json
 from miliary.kernels.forks import beside
 from miliary.kernels.slabs import n_threads
@@ -44,7 +43,6 @@ from miliary.report.viewer import VIEWER, render_viewer
 
 if TYPE_CHECKING:
     from miliary.analysis import Analysis
-    from miliary.arrays import AnyArray
     from miliary.io.series import SeriesInfo
 
 
@@ -56,6 +54,7 @@ _LIBRARIES = (
     "pydicom",
     "highdicom",
     "edt",
+    "isal",
     "connected-components-3d",
 )
 
@@ -118,40 +117,35 @@ def write_case(
 def _fill(
     folder: Path, analysis: Analysis, series: SeriesInfo | None, extra: dict[str, Any]
 ) -> None:
-    """Write every file; compression leaves the interpreter lock: masks go beside the page."""
+    """Write every file."""
     started = time.perf_counter()
-    labels = draw_nodules(analysis.nodules, analysis.anatomy)
     facts = _provenance(analysis) | extra
-    # The page is drawn by many short calls: in a process of its own.
+    # Many short calls: in a process of its own.
     page = beside(lambda: render_report(analysis, facts))
-    # One after the other: each takes the memory of a byte a voxel of the whole scan.
-    with ThreadPoolExecutor(1) as pool:
-        images = images_of(analysis.anatomy, labels)
-        jobs = []
-        if series is not None:
-            # The longest of all, and mostly in numpy: beside the page, not after it.
-            jobs.append(pool.submit(write_dicom, folder, analysis, labels, series))
-        jobs += [pool.submit(_write_image, folder, *item, analysis) for item in images.items()]
-        write_tables(folder, analysis)
-        if (density := density_map(analysis)) is not None:
-            write_map(folder / "density.nii.gz", *density)
-        (folder / THUMBNAIL).write_bytes(render_thumbnail(analysis))
-        if analysis.anatomy.rinds:
-            write_csv(folder / "rinds.csv", rind_columns(analysis.anatomy))
-        if analysis.config.report.viewer:
-            (folder / VIEWER).write_text(render_viewer(analysis), encoding="utf-8")
-        (folder / REPORT).write_text(page(), encoding="utf-8")
-        for job in jobs:
-            job.result()
+    if series is not None:
+        write_dicom(folder, analysis, series)
+    _write_images(folder, analysis)
+    write_tables(folder, analysis)
+    (folder / THUMBNAIL).write_bytes(render_thumbnail(analysis))
+    if analysis.anatomy.rinds:
+        write_csv(folder / "rinds.csv", rind_columns(analysis.anatomy))
+    if analysis.config.report.viewer:
+        (folder / VIEWER).write_text(render_viewer(analysis), encoding="utf-8")
+    (folder / REPORT).write_text(page(), encoding="utf-8")
     facts["seconds"] = {**facts["seconds"], "write": time.perf_counter() - started}
     facts["peak_rss_mb"] = _peak_rss_mb()
     # Last, for it is what makes the folder ours.
     write_json(folder / PROVENANCE, facts | {"config": config_dict(analysis.config)})
 
 
-def _write_image(folder: Path, name: str, image: AnyArray, analysis: Analysis) -> None:
-    path = folder / f"{name}.nii.gz"
-    write_mask(path, image, analysis.volume.geometry, box=analysis.anatomy.box)
+def _write_images(folder: Path, analysis: Analysis) -> None:
+    grid, anatomy = analysis.volume.geometry, analysis.anatomy
+    for name, image in images_of(anatomy).items():
+        write_mask(folder / f"{name}.nii.gz", image, grid, box=anatomy.box)
+    nodules = list_nodules(analysis.nodules, anatomy)
+    write_sparse_mask(folder / "nodules.nii.gz", *nodules, grid, box=anatomy.box)
+    if (density := density_map(analysis)) is not None:
+        write_map(folder / "density.nii.gz", *density)
 
 
 def _provenance(analysis: Analysis) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from miliary.kernels.ball_labels import label_balls, list_ball_voxels
+from miliary.kernels.ball_labels import label_balls, list_ball_labels
 
 SHAPE, SPACING = (19, 23, 29), np.array([1.25, 0.7, 0.8])
 
@@ -44,7 +44,21 @@ def test_the_list_of_voxels_is_that_of_the_labels(rng):
     # Some lie off the grid, some overlap, one has no diameter.
     index, diameter = rng.uniform(-3, 25, (30, 3)), rng.uniform(0.3, 6, 30)
     diameter[4] = np.nan
-    labels = label_balls(SHAPE, SPACING, index, diameter)
-    voxels = list_ball_voxels(SHAPE, SPACING, index, diameter)
-    assert_array_equal(voxels, np.flatnonzero(labels))
-    assert list_ball_voxels(SHAPE, SPACING, np.empty((0, 3)), np.empty(0)).shape == (0,)
+    image = label_balls(SHAPE, SPACING, index, diameter)
+    voxels, labels = list_ball_labels(SHAPE, SPACING, index, diameter)
+    assert_array_equal(voxels, np.flatnonzero(image))
+    assert_array_equal(labels, image[image > 0])
+    none, unlabelled = list_ball_labels(SHAPE, SPACING, np.empty((0, 3)), np.empty(0))
+    assert none.shape == unlabelled.shape == (0,)
+
+
+def test_overlapping_balls_are_those_painted_one_over_the_other(rng):
+    """The last ball is painted first, so that the first shows, and centres over all."""
+    index, diameter = rng.uniform(-2, 24, (40, 3)), rng.uniform(1, 9, 40)
+    offset_mm = (np.stack(np.indices(SHAPE), -1)[..., None, :] - index) * SPACING
+    inside = np.linalg.norm(offset_mm, axis=-1) <= diameter / 2
+    expected = np.where(inside.any(-1), inside.argmax(-1) + 1, 0)
+    for label, at in enumerate(np.rint(index).astype(int), start=1):
+        if ((at >= 0) & (at < SHAPE)).all():
+            expected[tuple(at)] = label
+    assert_array_equal(label_balls(SHAPE, SPACING, index, diameter), expected)

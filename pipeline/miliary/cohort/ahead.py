@@ -5,7 +5,7 @@ from __future__ import annotations
 from miliary.cohort.apart import get_ready
 
 #: What a case needs, and what its libraries would import one by one when first used.
-CASE_IMPORTS = ("miliary.cohort.case", "matplotlib.backends.backend_agg", "PIL.WebPImagePlugin")
+CASE_IMPORTS = ("miliary.cohort.case", "PIL.JpegImagePlugin", "PIL.WebPImagePlugin")
 
 
 def await_case() -> None:

@@ -32,9 +32,10 @@ class ReportSettings:
     window_width_hu: float = setting(1500.0, "width of the lung window", unit="HU")
     picture_px: int = setting(520, "largest width of a projection", unit="pixel")
     picture_quality: int = setting(
-        72,
-        "WebP quality of the projections, 1 to 100",
-        source="500 nodules in a 275x512x512 scan: 40 projections take 0.35 MB",
+        75,
+        "JPEG quality of the projections, 1 to 100",
+        source="as near to the image as WebP of quality 72 (35.5 dB) in a 400x512x512 scan: 40 "
+        "projections take 0.56 MB in place of 0.36, and 8 ms in place of 160",
     )
     margin_mm: float = setting(5.0, "border left round the lungs", unit="mm")
     ring_mm: float = setting(2.5, "gap between a nodule and the ring round it", unit="mm")

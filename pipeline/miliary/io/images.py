@@ -1,24 +1,20 @@
-"""Masks and label images as NIfTI, on the grid of the whole scan."""
+"""Masks, label images and maps as NIfTI, on the grid of the whole scan."""
 
 from __future__ import annotations
 
-import errno
-import os
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813
 
-from miliary.arrays import AnyArray, Box
+from miliary.arrays import AnyArray, Box, IntArray
 from miliary.geometry import Geometry
+from miliary.io.nifti import write_nifti
 from miliary.io.orient import patient_turn
 from miliary.io.volume_files import affine_of
 
-#: zlib level: masks are nearly all zeros, and the fastest level is within a few kB of the best.
-_COMPRESSION = 1
-
-#: Bytes of a NIfTI file before its voxels.
-_NIFTI_HEADER = 352
+_BYTE, _WORD = np.dtype(np.uint8), np.dtype(np.uint16)
 
 
 def write_mask(
@@ -48,23 +44,68 @@ def write_mask(
         Where the disk is full.
     """
     part = np.asarray(labels)
-    highest = int(part.max(initial=0))
-    if (part.size and part.min() < 0) or highest > np.iinfo(np.uint16).max:
-        raise ValueError(f"labels must be 0 to 65535, got {part.min()} to {highest}")
-    dtype = np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16
-    # Not named here: SimpleITK has a copy, and one of the whole grid is enough.
-    image = sitk.GetImageFromArray(_on_grid(part.astype(dtype, copy=False), geometry, box))
-    return _write(path, image, geometry)
+    kind = _BYTE if part.dtype in (bool, np.uint8) else _kind_for(part)
+    box = box or (slice(None), slice(None), slice(None))
+    z, y, x = (range(n)[bounds] for n, bounds in zip(geometry.shape, box, strict=True))
+    room = (len(z), len(y), len(x))
+    if room != part.shape:
+        raise ValueError(f"labels must fill their box {room} of the grid, got {part.shape}")
+
+    def planes() -> Iterator[AnyArray]:
+        nothing, plane = np.zeros((2, *geometry.shape[1:]), kind)
+        for level in range(geometry.shape[0]):
+            if level in z:
+                plane[box[1:]] = part[level - z.start]
+            yield plane if level in z else nothing
+
+    return write_nifti(path, planes(), kind, geometry)
 
 
-def _on_grid(part: AnyArray, geometry: Geometry, box: Box | None) -> AnyArray:
-    """Put a part into the whole grid, with 0 round it."""
-    whole = np.zeros(geometry.shape, part.dtype)
-    room = whole if box is None else whole[box]
-    if room.shape != part.shape:
-        raise ValueError(f"labels must fill their box {room.shape} of the grid, got {part.shape}")
-    room[...] = part
-    return whole
+def write_sparse_mask(
+    path: str | Path, voxels: IntArray, labels: IntArray, geometry: Geometry, *, box: Box
+) -> Path:
+    """Write a label image of which the few voxels with a label are listed.
+
+    Parameters
+    ----------
+    path : path
+        Ends in `.nii.gz`.
+    voxels : (V,) int
+        Flat indices into the part of the grid in `box`, increasing.
+    labels : (V,) int
+        Their labels, from 1.
+    geometry : Geometry
+        The grid of the whole scan.
+    box : tuple of three slices
+        The part.
+
+    Returns
+    -------
+    Path
+        The file, as `write_mask` writes it.
+    """
+    kind = _kind_for(labels)
+    shape = tuple(bounds.stop - bounds.start for bounds in box)
+    z, y, x = np.unravel_index(voxels, shape)
+    bounds = np.searchsorted(z + box[0].start, np.arange(geometry.shape[0] + 1))
+
+    def planes() -> Iterator[AnyArray]:
+        plane = np.zeros(geometry.shape[1:], kind)
+        for first, last in pairwise(bounds):
+            here = y[first:last] + box[1].start, x[first:last] + box[2].start
+            plane[here] = labels[first:last]
+            yield plane
+            plane[here] = 0
+
+    return write_nifti(path, planes(), kind, geometry)
+
+
+def _kind_for(labels: AnyArray) -> np.dtype:
+    """Choose the fewest bytes that hold some labels."""
+    lowest, highest = int(labels.min(initial=0)), int(labels.max(initial=0))
+    if lowest < 0 or highest > np.iinfo(_WORD).max:
+        raise ValueError(f"labels must be 0 to 65535, got {lowest} to {highest}")
+    return _BYTE if highest <= np.iinfo(_BYTE).max else _WORD
 
 
 def write_map(path: str | Path, values: AnyArray, geometry: Geometry) -> Path:
@@ -86,28 +127,8 @@ def write_map(path: str | Path, values: AnyArray, geometry: Geometry) -> Path:
     """
     if values.shape != geometry.shape:
         raise ValueError(f"values must fill their grid {geometry.shape}, got {values.shape}")
-    return _write(path, sitk.GetImageFromArray(np.asarray(values, np.float32)), geometry)
-
-
-def _write(path: str | Path, image: sitk.Image, geometry: Geometry) -> Path:
-    image.SetSpacing([float(length) for length in geometry.spacing_mm[::-1]])
-    image.SetOrigin([float(value) for value in geometry.affine[:3, 3]])
-    image.SetDirection([float(value) for value in geometry.axes[:, ::-1].ravel()])
-    sitk.WriteImage(image, str(path), useCompression=True, compressionLevel=_COMPRESSION)
-    n_bytes = image.GetNumberOfPixels() * image.GetSizeOfPixelComponent()
-    _check_whole(Path(path), n_bytes)
-    return Path(path)
-
-
-def _check_whole(path: Path, n_bytes: int) -> None:
-    """Refuse a file cut short: on a full disk SimpleITK writes what fits, and says nothing."""
-    with path.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        file.seek(-min(4, file.tell()), os.SEEK_END)
-        told = int.from_bytes(file.read(), "little")
-    # The last thing in a gzip file is the length of its content, to 32 bits.
-    if told != (n_bytes + _NIFTI_HEADER) % 2**32:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    stored = np.ascontiguousarray(values, np.float32)
+    return write_nifti(path, stored, stored.dtype, geometry)
 
 
 def read_mask(path: str | Path) -> tuple[AnyArray, Geometry]:
@@ -123,6 +144,9 @@ def read_mask(path: str | Path) -> tuple[AnyArray, Geometry]:
     (z, y, x) int, Geometry
         Labels, turned so that the axes point up, back and left, and their grid.
     """
+    # Only here: who reads DICOM and writes masks does without.
+    import SimpleITK as sitk  # noqa: N813
+
     image = sitk.ReadImage(str(path))
     stored = sitk.GetArrayFromImage(image)
     affine = affine_of(image)

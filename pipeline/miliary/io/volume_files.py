@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813
 
 from miliary.arrays import AnyArray, FloatArray
 from miliary.config.reading import ReadSettings
@@ -20,15 +20,15 @@ from miliary.io.volume_headers import StoredVoxels, is_whole_stream, look_at_vol
 
 VOLUME_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
-#: Voxel types that can hold HU, with their bytes; 8-bit images and labels cannot.
+#: SimpleITK's names of voxels that can hold HU, with their bytes; 8-bit images and labels cannot.
 _CT_TYPES = {
-    sitk.sitkInt16: 2,
-    sitk.sitkUInt16: 2,
-    sitk.sitkInt32: 4,
-    sitk.sitkUInt32: 4,
-    sitk.sitkInt64: 8,
-    sitk.sitkFloat32: 4,
-    sitk.sitkFloat64: 8,
+    "Int16": 2,
+    "UInt16": 2,
+    "Int32": 4,
+    "UInt32": 4,
+    "Int64": 8,
+    "Float32": 4,
+    "Float64": 8,
 }
 
 _INT16 = np.iinfo(np.int16)
@@ -82,8 +82,7 @@ def inspect_volume(path: Path, relative: str, settings: ReadSettings) -> VolumeF
     """
     stored = look_at_volume(path)
     content_hash = hashed_file(stored.files)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    reader = _reader(path)
     reason = stored.fault
     if not reason:
         try:
@@ -126,14 +125,14 @@ def read_volume_file(path: Path, settings: ReadSettings) -> tuple[AnyArray, Geom
     """
     _check_whole(path)
     try:
-        image = sitk.ReadImage(str(path))
+        image = _itk().ReadImage(str(path))
     except RuntimeError as error:
         raise SeriesError(
             f"the volume file must be readable, got {type(error).__name__} in its voxels; it is "
             "truncated or damaged",
             code="E_PIXELS",
         ) from error
-    stored = sitk.GetArrayViewFromImage(image)
+    stored = _itk().GetArrayViewFromImage(image)
     tallies = [tally_of(np.nan_to_num(plane, nan=OUTSIDE_HU)) for plane in stored]
     check_hu(np.sum(tallies, axis=0), settings)
     affine = affine_of(image)
@@ -163,11 +162,29 @@ def affine_of(image: Any) -> FloatArray:
     return affine
 
 
+def _itk() -> Any:
+    """Import SimpleITK once there is a volume file: DICOM does without its 0.1 s."""
+    import SimpleITK
+
+    return SimpleITK
+
+
+def _reader(path: Path) -> Any:
+    reader = _itk().ImageFileReader()
+    reader.SetFileName(str(path))
+    return reader
+
+
+@functools.cache
+def _ct_types() -> dict[int, int]:
+    return {getattr(_itk(), f"sitk{name}"): n_bytes for name, n_bytes in _CT_TYPES.items()}
+
+
 def _fault(reader: Any, stored: StoredVoxels, settings: ReadSettings) -> tuple[str, str] | None:
     size = reader.GetSize()
     if len(size) != 3 or reader.GetNumberOfComponents() != 1:
         return "SKIP_NOT_CT", f"a CT must have three axes and one value a voxel, got axes {size}."
-    if reader.GetPixelID() not in _CT_TYPES:
+    if reader.GetPixelID() not in _ct_types():
         return (
             "SKIP_NOT_CT",
             "a CT must have voxels of 16 bits or more; this is a mask or a picture.",
@@ -211,7 +228,7 @@ def _voxel_bytes(reader: Any) -> int:
     n_voxels = 1
     for length in reader.GetSize():
         n_voxels *= int(length)
-    return n_voxels * _CT_TYPES[reader.GetPixelID()]
+    return n_voxels * _ct_types()[reader.GetPixelID()]
 
 
 def _check_whole(path: Path) -> None:
@@ -219,8 +236,7 @@ def _check_whole(path: Path) -> None:
     stored = look_at_volume(path)
     if stored.fault or stored.stream_from < 0:
         return
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    reader = _reader(path)
     reader.ReadImageInformation()
     if not is_whole_stream(stored.files[-1], stored.stream_from, _voxel_bytes(reader)):
         raise SeriesError(

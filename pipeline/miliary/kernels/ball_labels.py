@@ -38,23 +38,18 @@ def label_balls(
     """
     if len(index_zyx) > np.iinfo(np.uint16).max:
         raise ValueError(f"balls must be at most 65535, got {len(index_zyx)}")
-    labels: IntArray = np.zeros(shape, np.uint16)
-    flat, radius_mm = labels.reshape(-1), np.nan_to_num(diameter_mm) / 2
-    for label, (index, radius) in enumerate(zip(index_zyx, radius_mm, strict=True), start=1):
-        voxels = _voxels_in_ball(shape, index, radius, spacing_mm)
-        flat[voxels[flat[voxels] == 0]] = label
-    # Centres last: of two that touch, neither may lose the one voxel that it has for certain.
-    centres, inside = _centre_voxels(shape, index_zyx)
-    flat[centres] = np.flatnonzero(inside) + 1
-    return labels
+    image: IntArray = np.zeros(shape, np.uint16)
+    voxels, labels = list_ball_labels(shape, spacing_mm, index_zyx, diameter_mm)
+    image.ravel()[voxels] = labels
+    return image
 
 
-def list_ball_voxels(
+def list_ball_labels(
     shape: tuple[int, int, int],
     spacing_mm: FloatArray,
     index_zyx: FloatArray,
     diameter_mm: FloatArray,
-) -> IntArray:
+) -> tuple[IntArray, IntArray]:
     """List the voxels that `label_balls` gives a label, without the memory of an image.
 
     Parameters
@@ -70,12 +65,22 @@ def list_ball_voxels(
 
     Returns
     -------
-    (V,) int
+    voxels : (V,) int
         Flat indices, increasing, each once.
+    labels : (V,) int
+        Number of the ball of each, from 1.
     """
-    balls = zip(index_zyx, np.nan_to_num(diameter_mm) / 2, strict=True)
-    parts = [_voxels_in_ball(shape, index, radius, spacing_mm) for index, radius in balls]
-    return np.unique(np.concatenate([_centre_voxels(shape, index_zyx)[0], *parts]))
+    centres, inside = _centre_voxels(shape, index_zyx)
+    parts, numbers = [centres[::-1]], [np.flatnonzero(inside)[::-1] + 1]
+    for label, (index, radius) in enumerate(
+        zip(index_zyx, np.nan_to_num(diameter_mm) / 2, strict=True), start=1
+    ):
+        parts.append(_voxels_in_ball(shape, index, radius, spacing_mm))
+        numbers.append(np.full(len(parts[-1]), label))
+    # Who comes first has a voxel; centres do, for of two that touch neither may lose the one
+    # voxel that it has for certain.
+    voxels, first = np.unique(np.concatenate(parts), return_index=True)
+    return voxels, np.concatenate(numbers)[first]
 
 
 def _centre_voxels(

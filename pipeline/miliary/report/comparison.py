@@ -146,7 +146,7 @@ def _judged_points(case: CaseRecord) -> FloatArray:
 
 def _cell(slab: slabs.Slab, settings: ReportSettings) -> dict[str, Any]:
     return {
-        "uri": slabs.webp_uri(slab.pixels, settings.picture_quality),
+        "uri": slabs.jpeg_uri(slab.pixels, settings.picture_quality),
         "height": slab.pixels.shape[0],
         "width": slab.pixels.shape[1],
         "n": len(slab.rows),

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from miliary.anatomy import SIDES
 from miliary.compare.results import Comparison
 from miliary.compare.rows import RindMeasure
-from miliary.report.panels import BLUE, GREY, INK, VERMILION
+from miliary.report.charts import BLUE, GREY, INK, VERMILION
 
 _INCH, _DPI = (3.6, 2.6), 170
 _STYLES = {"right": (BLUE, "o", "-"), "left": (VERMILION, "s", "--")}

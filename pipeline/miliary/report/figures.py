@@ -1,141 +1,77 @@
-"""Figures of what was measured: curves, sizes, and how well this scan shows nodules."""
+"""Charts of what was measured: curves, sizes, and how well this scan shows nodules."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from miliary.arrays import FloatArray
 from miliary.findings import Calibration, Curve, Sensitivity, SizeSummary
 from miliary.nodules import Nodules
-from miliary.report.panels import BLUE, GREY, INK, PALE, VERMILION, make_panels
+from miliary.report.charts import (
+    BLUE,
+    GREY,
+    INK,
+    PALE,
+    VERMILION,
+    Band,
+    Bars,
+    Chart,
+    Dash,
+    Line,
+    Mark,
+    Marker,
+    Rule,
+)
 
-_REGION_STYLES = (
-    ("#d55e00", "s", "--"),
-    ("#009e73", "^", "-."),
-    ("#cc79a7", "D", ":"),
-    ("#56b4e9", "v", "--"),
-    ("#a07a00", "P", "-."),
+_REGION_STYLES: tuple[tuple[str, Marker, Dash], ...] = (
+    ("#d55e00", "s", "dashed"),
+    ("#009e73", "^", "dashdot"),
+    ("#cc79a7", "D", "dotted"),
+    ("#56b4e9", "v", "dashed"),
+    ("#a07a00", "P", "dashdot"),
+    ("#7b3f9e", "s", "dotted"),
+    ("#5a646e", "^", "dashed"),
+    ("#2f6b2f", "D", "dashdot"),
 )
 _DISTANCES = {"pleura": "pleura", "fissure": "nearest fissure", "vessel": "nearest vessel"}
 #: Interquartile ranges above the third quartile at which the histogram ends.
 _TAIL = 6.0
-_LUNGS = {"both": "both lungs", "right": "right lung", "left": "left lung"}
 _LABELS = {"L": "L(r) − r (mm)", "K": "K(r) / expected", "kmm": "k(r)"}
-_TITLES = {
-    "K": "K: pairs within r",
-    "L": "L: pairs within r, root",
-    "g": "g: pairs at r",
-    "G": "G: nearest neighbour within r",
-    "F": "F: nodule within r of any place",
-    "J": "J: (1 − G) / (1 − F)",
-    "kmm": "k: likeness of sizes at r",
-}
+#: The whole of a share, with room for the line.
+_SHARE = (-0.02, 1.02)
 
 
-def plot_curves(curves: Sequence[Curve]) -> Figure:
-    """Draw summary functions beside their expectation and global envelope, a panel each.
+def curve_chart(curve: Curve) -> Chart:
+    """Show a summary function beside its expectation and global envelope.
 
     Parameters
     ----------
-    curves : sequence of Curve
-        Distance distributions, L (drawn as L(r) - r) or any other function.
+    curve : Curve
+        A distance distribution, L (shown as L(r) - r), K (over its expectation) or any other.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        One row of panels; an empty panel where there is no curve.
+    Chart
+        What lies outside of the envelope is dotted.
     """
-    figure, panels = make_panels(max(len(curves), 1))
-    for axes, curve in zip(panels, curves, strict=False):
-        _draw_curve(axes, curve)
-        if len(curves) > 1:
-            axes.set_title(_LUNGS.get(curve.lung, curve.lung), fontsize=9, loc="left", color=INK)
-    return figure
-
-
-def plot_functions(curves: Sequence[Curve]) -> Figure:
-    """Draw several summary functions of the same nodules as small panels.
-
-    Parameters
-    ----------
-    curves : sequence of Curve
-        K (drawn over its expectation), g, F, G, J, the mark correlation, or any other.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Three panels a row; an empty panel where there is no curve.
-    """
-    figure, panels = make_panels(max(len(curves), 1), columns=3)
-    for place, (axes, curve) in enumerate(zip(panels, curves, strict=False)):
-        _draw_curve(axes, curve, with_legend=place == 0)
-        title = _TITLES.get(curve.function, curve.function)
-        axes.set_title(title, fontsize=9, loc="left", color=INK)
-    return figure
-
-
-class CurvePanel:
-    """A panel for one summary function after the other, with axes and ticks that are made once.
-
-    These take a third of the time of a picture, of which a page has a dozen.
-    """
-
-    def __init__(self) -> None:
-        self._figure, (self._axes,) = make_panels(1)
-
-    def draw(self, curve: Curve) -> Figure:
-        """Draw a curve in place of the one before.
-
-        Parameters
-        ----------
-        curve : Curve
-            As for `plot_curves`.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-            As `plot_curves` gives it, until the next curve is drawn.
-        """
-        axes, legend = self._axes, self._axes.get_legend()
-        if legend is not None:
-            for artist in (legend, *axes.lines, *axes.collections):
-                artist.remove()
-            # As if nothing had been drawn: limits follow what comes.
-            axes.dataLim.set_points(np.array([[np.inf, np.inf], [-np.inf, -np.inf]]))
-            axes.ignore_existing_data_limits = True
-            axes.set(xlim=(0, 1), ylim=(0, 1))
-            axes.autoscale(enable=True)
-        _draw_curve(axes, curve)
-        return self._figure
-
-
-def _draw_curve(axes: Axes, curve: Curve, *, with_legend: bool = True) -> None:
     r, observed, expected, low, high = _for_the_eye(curve)
-    axes.fill_between(r, low, high, color=GREY, alpha=0.4, lw=0, label="envelope")
-    axes.plot(r, expected, "--", color=INK, lw=1, label="expected")
-    axes.plot(r, observed, color=BLUE, lw=1.8, label="observed")
+    marks: list[Mark] = [
+        Band(r, low, high, GREY, 0.4, "envelope"),
+        Line(r, expected, INK, "dashed", label="expected"),
+        Line(r, observed, BLUE, width=1.8, label="observed"),
+    ]
     with np.errstate(invalid="ignore"):
         outside = (observed < low) | (observed > high)
     if outside.any():
-        axes.plot(r[outside], observed[outside], "o", color=VERMILION, ms=3.2, label="outside")
+        marks.append(Line(r[outside], observed[outside], VERMILION, "none", 0, "o", 3.2, "outside"))
+    # In a distance distribution the lower right is free, in L(r) - r the corner that is far from
+    # the curve is not known before.
+    place = "lower right" if curve.function in {*_DISTANCES, "G"} else "best"
     if curve.function in _DISTANCES:
-        axes.set_xlabel(f"distance to the {_DISTANCES[curve.function]} (mm)")
-        axes.set_ylabel("share within")
-        axes.set_ylim(-0.02, 1.02)
-    else:
-        axes.set_xlabel("r (mm)")
-        axes.set_ylabel(_LABELS.get(curve.function, f"{curve.function}(r)"))
-    if with_legend:
-        # In a distance distribution the lower right is free, in L(r) - r the corner that is far
-        # from the curve is not known before.
-        place = "lower right" if curve.function in {*_DISTANCES, "G"} else "best"
-        axes.legend(loc=place, fontsize=7.5, frameon=False, handlelength=1.6, labelspacing=0.25)
+        where = f"distance to the {_DISTANCES[curve.function]} (mm)"
+        return Chart(where, "share within", tuple(marks), _SHARE, legend=place)
+    name = _LABELS.get(curve.function, f"{curve.function}(r)")
+    return Chart("r (mm)", name, tuple(marks), legend=place)
 
 
 def _for_the_eye(curve: Curve) -> tuple[FloatArray, ...]:
@@ -151,8 +87,8 @@ def _for_the_eye(curve: Curve) -> tuple[FloatArray, ...]:
     return curve.r_mm, *values
 
 
-def plot_sizes(nodules: Nodules, size: SizeSummary) -> Figure:
-    """Draw the histogram of diameters beside the spread that measurement error alone would give.
+def size_chart(nodules: Nodules, size: SizeSummary) -> Chart:
+    """Show the histogram of diameters beside the spread that measurement error alone would give.
 
     Parameters
     ----------
@@ -163,36 +99,32 @@ def plot_sizes(nodules: Nodules, size: SizeSummary) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
-        One panel; empty axes where nothing was measured.
+    Chart
+        Empty where nothing was measured.
     """
-    figure, (axes,) = make_panels(1)
     known = np.isfinite(nodules.diameter_mm)
     diameter, micro = nodules.diameter_mm[known], nodules.micronodule[known]
-    axes.set_xlabel("diameter (mm)")
-    axes.set_ylabel("nodules")
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     if not len(diameter):
-        return figure
+        return Chart("diameter (mm)", "nodules", counts=True, legend="")
     edges, beyond = _size_edges(diameter)
     shown = np.minimum(diameter, edges[-1])
-    small, _ = np.histogram(shown[micro], edges)
-    large, _ = np.histogram(shown[~micro], edges)
-    bars: dict[str, Any] = {
-        "width": np.diff(edges),
-        "align": "edge",
-        "edgecolor": "white",
-        "lw": 0.6,
-    }
-    axes.bar(edges[:-1], small, color=BLUE, label="micronodules", **bars)
-    axes.bar(edges[:-1], large, bottom=small, color=PALE, hatch="////", label="larger", **bars)
-    _draw_size_error(axes, diameter, nodules.diameter_se_mm[known], size, edges)
-    # A curve of small errors towers over the bars; they are what the picture is about.
-    axes.set_ylim(0, min(axes.get_ylim()[1], 1.5 * (small + large).max()))
-    if beyond:
-        axes.set_xlabel(f"diameter (mm); last bar: {beyond} larger")
-    axes.legend(loc="upper right", fontsize=7.5, frameon=False, handlelength=1.6)
-    return figure
+    small, large = (np.histogram(shown[some], edges)[0].astype(float) for some in (micro, ~micro))
+    most = float((small + large).max())
+    marks = (
+        Bars(edges, np.zeros_like(small), small, BLUE, False, "micronodules"),
+        Bars(edges, small, small + large, PALE, True, "larger"),
+        *_size_error(diameter, nodules.diameter_se_mm[known], size, edges),
+    )
+    curve = max((float(mark.y.max()) for mark in marks if isinstance(mark, Line)), default=0.0)
+    return Chart(
+        f"diameter (mm); last bar: {beyond} larger" if beyond else "diameter (mm)",
+        "nodules",
+        marks,
+        # A curve of small errors towers over the bars; they are what the picture is about.
+        (0.0, min(1.05 * max(most, curve), 1.5 * most)),
+        counts=True,
+        legend="upper right",
+    )
 
 
 def _size_edges(diameter_mm: FloatArray) -> tuple[FloatArray, int]:
@@ -208,24 +140,25 @@ def _size_edges(diameter_mm: FloatArray) -> tuple[FloatArray, int]:
     return edges, int(np.count_nonzero(diameter_mm > edges[-1]))
 
 
-def _draw_size_error(
-    axes: Axes, diameter: FloatArray, error: FloatArray, size: SizeSummary, edges: FloatArray
-) -> None:
+def _size_error(
+    diameter: FloatArray, error: FloatArray, size: SizeSummary, edges: FloatArray
+) -> list[Mark]:
     median = size.median_mm if size.median_mm is not None else float(np.median(diameter))
+    marks: list[Mark] = [Rule(median, upright=True, label=f"median {median:.2f} mm")]
     error = error[np.isfinite(error) & (error > 0)]
-    axes.axvline(median, color=INK, lw=1, ls="--", label=f"median {median:.2f} mm")
-    if not len(error):
-        return
-    at = np.linspace(edges[0], edges[-1], 200)
-    # Equal nodules, each seen with its own error, would give this mixture of normal densities.
-    spread = np.exp(-0.5 * ((at[:, None] - median) / error) ** 2) / error
-    density = spread.mean(axis=1) / np.sqrt(2 * np.pi)
-    count = density * len(diameter) * (edges[1] - edges[0])
-    axes.plot(at, count, color=VERMILION, lw=1.5, label="equal nodules,\nerror alone")
+    if len(error):
+        at = np.linspace(edges[0], edges[-1], 200)
+        # Equal nodules, each seen with its own error, would give this mixture of normal densities.
+        spread = np.exp(-0.5 * ((at[:, None] - median) / error) ** 2) / error
+        density = spread.mean(axis=1) / np.sqrt(2 * np.pi)
+        count = density * len(diameter) * (edges[1] - edges[0])
+        label = "equal nodules, error alone"
+        marks.append(Line(at, count, VERMILION, width=1.5, label=label))
+    return marks
 
 
-def plot_sensitivity(calibration: Calibration) -> Figure:
-    """Draw the share of injected nodules that this scan gave back, by diameter and region.
+def sensitivity_chart(calibration: Calibration) -> Chart:
+    """Show the share of injected nodules that this scan gave back, by diameter and region.
 
     Parameters
     ----------
@@ -234,42 +167,41 @@ def plot_sensitivity(calibration: Calibration) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
-        One panel; empty axes where nothing was injected.
+    Chart
+        Empty where nothing was injected.
     """
-    figure, (axes,) = make_panels(1)
     regions = list(dict.fromkeys(item.region for item in calibration.sensitivity))
     styles = iter(_REGION_STYLES * (len(regions) // len(_REGION_STYLES) + 1))
+    marks: list[Mark] = []
     for region in sorted(regions, key=lambda name: name != "all"):
         rows = sorted(
             (item for item in calibration.sensitivity if item.region == region),
             key=lambda item: item.diameter_mm,
         )
-        _draw_region(axes, region, rows, None if region == "all" else next(styles))
-    axes.set_xlabel("true diameter (mm)")
-    axes.set_ylabel("share found")
-    axes.set_ylim(-0.02, 1.02)
-    if regions:
-        axes.legend(loc="best", fontsize=7.5, frameon=False, handlelength=2.4, labelspacing=0.25)
-    return figure
+        marks += _region_marks(region, rows, None if region == "all" else next(styles))
+    legend = "best" if regions else ""
+    return Chart("true diameter (mm)", "share found", tuple(marks), _SHARE, legend=legend)
 
 
-def _draw_region(
-    axes: Axes, region: str, rows: list[Sensitivity], style: tuple[str, str, str] | None
-) -> None:
-    diameter = [item.diameter_mm for item in rows]
-    value = [item.value for item in rows]
-    if style is None:
-        low, high = [item.low for item in rows], [item.high for item in rows]
-        axes.fill_between(diameter, low, high, color=BLUE, alpha=0.18, lw=0)
-        axes.plot(diameter, value, "o-", color=BLUE, lw=1.8, ms=4, label="all, with 95 % interval")
-        return
-    color, marker, line = style
-    axes.plot(diameter, value, line, marker=marker, color=color, lw=1, ms=3.5, label=region)
+def _region_marks(
+    region: str, rows: list[Sensitivity], style: tuple[str, Marker, Dash] | None
+) -> list[Mark]:
+    diameter = np.array([item.diameter_mm for item in rows])
+    value, low, high = (
+        np.array([getattr(item, name) for item in rows], float) for name in ("value", "low", "high")
+    )
+    if style is not None:
+        color, marker, dash = style
+        return [Line(diameter, value, color, dash, 1, marker, 3.5, region)]
+    label = "all, with 95 % interval"
+    return [
+        Band(diameter, low, high, BLUE, 0.18),
+        Line(diameter, value, BLUE, width=1.8, marker="o", label=label),
+    ]
 
 
-def plot_size_error(calibration: Calibration) -> Figure:
-    """Draw bias and spread of the measured diameters against the true ones.
+def size_error_chart(calibration: Calibration) -> Chart:
+    """Show bias and spread of the measured diameters against the true ones.
 
     Parameters
     ----------
@@ -278,19 +210,21 @@ def plot_size_error(calibration: Calibration) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
-        One panel; empty axes where nothing was injected.
+    Chart
+        Empty where nothing was injected.
     """
-    figure, (axes,) = make_panels(1)
     bias, spread = dict(calibration.size_bias_mm), dict(calibration.size_sd_mm)
     diameter = np.array(sorted(set(bias) & set(spread)))
     error = np.array([bias[d] for d in diameter])
     sd = np.array([spread[d] for d in diameter])
-    axes.axhline(0, color=INK, lw=1, ls="--")
-    if len(diameter):
-        axes.errorbar(diameter, error, sd, fmt="o-", color=BLUE, ecolor=BLUE, ms=4, lw=1.4)
-        reach = max(0.3, 1.1 * float(np.nanmax(np.abs(error) + sd, initial=0.0)))
-        axes.set_ylim(-reach, reach)
-    axes.set_xlabel("true diameter (mm)")
-    axes.set_ylabel("measured − true (mm)")
-    return figure
+    axes = "true diameter (mm)", "measured − true (mm)"
+    marks: list[Mark] = [Rule(0.0, upright=False)]
+    if not len(diameter):
+        return Chart(*axes, tuple(marks), legend="")
+    # Upright strokes are one line that breaks after each.
+    breaks = np.full(len(diameter), np.nan)
+    ends = np.column_stack([error - sd, error + sd, breaks]).ravel()
+    marks.append(Line(np.repeat(diameter, 3), ends, BLUE, width=1.4))
+    marks.append(Line(diameter, error, BLUE, width=1.4, marker="o"))
+    reach = max(0.3, 1.1 * float(np.nanmax(np.abs(error) + sd, initial=0.0)))
+    return Chart(*axes, tuple(marks), (-reach, reach), legend="")

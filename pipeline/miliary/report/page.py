@@ -12,8 +12,9 @@ from miliary.findings import Curve
 from miliary.kernels.slabs import on_threads
 from miliary.report import figures, maps, slabs, tables, views
 from miliary.report.context import describe_context
-from miliary.report.panels import figure_uri
 from miliary.report.slabs import Frame, Slab
+from miliary.report.svg import chart_uri
+from miliary.report.svg_scene import scene_uri
 from miliary.report.templating import content_security_policy, environment
 from miliary.report.words import describe_curve, headline, interval, number, short, with_unit
 
@@ -49,7 +50,7 @@ def render_report(analysis: Analysis, provenance: Mapping[str, object]) -> str:
         of the lungs, and every text in it is escaped.
     """
     frame = slabs.frame_lungs(analysis, analysis.config.report)
-    template, panel = environment().get_template("report.html.j2"), figures.CurvePanel()
+    template = environment().get_template("report.html.j2")
     return template.render(
         policy=content_security_policy("style.css", "slabs.js"),
         version=__version__,
@@ -64,13 +65,13 @@ def render_report(analysis: Analysis, provenance: Mapping[str, object]) -> str:
         slab_mm=analysis.config.report.slab_mm,
         viewer=analysis.config.report.viewer,
         coronal=_coronal(analysis, frame),
-        distances=[_distance(analysis, structure, panel) for structure in _DISTANCES],
-        placement=_placement(analysis, panel),
-        functions=_functions(analysis, panel),
+        distances=[_distance(analysis, structure) for structure in _DISTANCES],
+        placement=_placement(analysis),
+        functions=_functions(analysis),
         sizes=_sizes(analysis),
         size=analysis.size,
         spatial=analysis.spatial,
-        likeness=_likeness(analysis, panel),
+        likeness=_likeness(analysis),
         zones=tables.region_rows(analysis.spatial.zones),
         lobes=tables.region_rows(analysis.spatial.lobes),
         shares=tables.share_rows(analysis.spatial.shares),
@@ -105,7 +106,7 @@ def _packed(made: list[Slab], quality: int) -> list[str]:
     pixels = [slab.pixels for slab in made]
 
     def pack() -> list[str]:
-        return on_threads(lambda picture: slabs.webp_uri(picture, quality), pixels)
+        return on_threads(lambda picture: slabs.jpeg_uri(picture, quality), pixels)
 
     uris = pack()
     while sum(map(len, uris)) > _SLAB_BYTES:
@@ -141,7 +142,7 @@ def _coronal(analysis: Analysis, frame: Frame) -> dict[str, Any]:
     settings = analysis.config.report
     middle = slabs.fullest_level(frame, analysis.anatomy.lung_labels)
     slab = slabs.make_slab(frame, 1, middle, settings)
-    uri = slabs.webp_uri(slab.pixels, settings.picture_quality)
+    uri = slabs.jpeg_uri(slab.pixels, settings.picture_quality)
     return {
         "slab": _slab_view(slab, uri, analysis, "behind the front of the lungs", key=True),
         "pictures": _coronal_pictures(analysis) if len(analysis.accepted) else [],
@@ -152,13 +153,13 @@ def _coronal_pictures(analysis: Analysis) -> list[views.Picture]:
     settings, n = analysis.config.report, len(analysis.accepted)
     return [
         views.Picture(
-            figure_uri(maps.plot_coronal_nodules(analysis, settings), photo=True),
+            scene_uri(maps.show_nodules(analysis, settings)),
             "All nodules",
             "Seen from the front; the grey is depth of evaluable lung, the bar 50 mm.",
             f"The lungs from the front with a dot for each of {n} nodules.",
         ),
         views.Picture(
-            figure_uri(maps.plot_coronal_density(analysis, settings), photo=True),
+            scene_uri(maps.show_density(analysis, settings)),
             "Nodules per litre",
             _density_caption(analysis),
             "Map of the number of nodules per litre of lung, from the front; "
@@ -181,37 +182,37 @@ def _density_caption(analysis: Analysis) -> str:
     return f"{words}; most at one place {number(peak)} ± {number(error)}."
 
 
-def _distance(analysis: Analysis, structure: str, panel: figures.CurvePanel) -> views.Picture:
+def _distance(analysis: Analysis, structure: str) -> views.Picture:
     found = views.chosen_curves(analysis.spatial.curves, [structure])
     title = _DISTANCE_TITLES[structure]
     if not found:
         return views.Picture("", title, "Not assessable in this scan.", "")
     lung = found[0].lung
     where = "" if lung == "both" else f": {_LUNGS.get(lung, lung)}"
-    return _curve_picture(panel, found[0], title + where)
+    return _curve_picture(found[0], title + where)
 
 
-def _placement(analysis: Analysis, panel: figures.CurvePanel) -> list[views.Picture]:
+def _placement(analysis: Analysis) -> list[views.Picture]:
     return [
-        _curve_picture(panel, curve, f"Pairs, L(r) − r: {_LUNGS.get(curve.lung, curve.lung)}")
+        _curve_picture(curve, f"Pairs, L(r) − r: {_LUNGS.get(curve.lung, curve.lung)}")
         for curve in views.chosen_curves(analysis.spatial.curves, ["L"])
     ]
 
 
-def _functions(analysis: Analysis, panel: figures.CurvePanel) -> list[views.Picture]:
+def _functions(analysis: Analysis) -> list[views.Picture]:
     """The other summary functions of the lungs together, or of the one there is."""
     found = views.chosen_curves(analysis.spatial.curves, _FUNCTIONS)
     return [
-        _curve_picture(panel, curve, f"{curve.function}(r)")
+        _curve_picture(curve, f"{curve.function}(r)")
         for curve in found
         if curve.lung == found[0].lung
     ]
 
 
-def _likeness(analysis: Analysis, panel: figures.CurvePanel) -> views.Picture | None:
+def _likeness(analysis: Analysis) -> views.Picture | None:
     found = views.chosen_curves(analysis.spatial.curves, ["kmm"])
     title = "Sizes of near nodules, compared with chance"
-    return _curve_picture(panel, found[0], title) if found else None
+    return _curve_picture(found[0], title) if found else None
 
 
 def _anatomy(analysis: Analysis) -> list[views.Picture]:
@@ -224,7 +225,7 @@ def _anatomy(analysis: Analysis) -> list[views.Picture]:
     )
     return [
         views.Picture(
-            figure_uri(maps.plot_anatomy(analysis, analysis.config.report, [plane]), photo=True),
+            scene_uri(maps.show_anatomy(analysis, analysis.config.report, plane)),
             f"What was taken for what, {plane}",
             f"The {plane} slice with most lung. Lobes, where known, are tinted and named.",
             f"Outlines of lungs, lobes and fissures on a {plane} slice: {lungs}.",
@@ -233,8 +234,8 @@ def _anatomy(analysis: Analysis) -> list[views.Picture]:
     ]
 
 
-def _curve_picture(panel: figures.CurvePanel, curve: Curve, title: str) -> views.Picture:
-    uri = figure_uri(panel.draw(curve))
+def _curve_picture(curve: Curve, title: str) -> views.Picture:
+    uri = chart_uri(figures.curve_chart(curve))
     return views.Picture(uri, title, describe_curve(curve), views.curve_alt(curve))
 
 
@@ -243,7 +244,7 @@ def _sizes(analysis: Analysis) -> views.Picture | None:
         return None
     size = analysis.size
     return views.Picture(
-        figure_uri(figures.plot_sizes(analysis.accepted, size)),
+        chart_uri(figures.size_chart(analysis.accepted, size)),
         "Diameters",
         "The curve is what nodules of one size would show through measurement error alone.",
         f"Histogram of {size.n} diameters: median {number(size.median_mm)} mm, middle half "
@@ -257,7 +258,7 @@ def _calibration(analysis: Analysis) -> list[views.Picture]:
         return []
     pictures = [
         views.Picture(
-            figure_uri(figures.plot_sensitivity(calibration)),
+            chart_uri(figures.sensitivity_chart(calibration)),
             "Share found",
             f"Of {number(calibration.injected)} simulated nodules put into this very scan.",
             "Share of simulated nodules found, by diameter and region; the table below holds "
@@ -267,7 +268,7 @@ def _calibration(analysis: Analysis) -> list[views.Picture]:
     if calibration.size_bias_mm and calibration.size_sd_mm:
         pictures.append(
             views.Picture(
-                figure_uri(figures.plot_size_error(calibration)),
+                chart_uri(figures.size_error_chart(calibration)),
                 "Error of diameter",
                 "Median error; bars are one robust standard deviation.",
                 "Measured minus true diameter of simulated nodules, by diameter.",

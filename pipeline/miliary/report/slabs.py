@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 from dataclasses import dataclass
 
@@ -12,9 +13,6 @@ from PIL import Image
 from miliary.analysis import Analysis
 from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray, LabelArray
 from miliary.config.report import ReportSettings
-
-#: Effort of WebP, 0 to 6: 3 takes twice the time for 5 % fewer bytes.
-WEBP_METHOD = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +147,7 @@ def key_levels(frame: Frame, slabs: list[Slab], lung_labels: LabelArray, n: int)
     list of int
         Places in `slabs`, without repeats, in order.
     """
-    filled = np.cumsum(np.count_nonzero(lung_labels[frame.box], axis=(1, 2))[::-1])
+    filled = np.cumsum(count_along(lung_labels[frame.box], axis=2).sum(axis=1)[::-1])
     if not len(filled) or filled[-1] == 0:
         return list(range(min(n, len(slabs))))
     shares = (np.arange(n) + 0.5) / n * filled[-1]
@@ -173,8 +171,28 @@ def fullest_level(frame: Frame, lung_labels: LabelArray) -> float:
     float
         Index along y; the middle where there is no lung.
     """
-    filled = np.count_nonzero(lung_labels[frame.box], axis=(0, 2))
+    filled = count_along(lung_labels[frame.box], axis=2).sum(axis=0)
     return float(filled.argmax()) if filled.any() else len(filled) / 2
+
+
+def count_along(*labels: AnyArray, axis: int) -> IntArray:
+    """Count what is labelled along lines of sight, slice by slice: no mask of the whole is made.
+
+    Parameters
+    ----------
+    *labels : (z, y, x) array
+        Label images; a voxel counts that has a label in one of them.
+    axis : int
+        1 to look along y, 2 along x.
+
+    Returns
+    -------
+    (z, x) or (z, y) int
+        Voxels on each line.
+    """
+    planes = (functools.reduce(np.maximum, cut) != 0 for cut in zip(*labels, strict=True))
+    # Sixteen bits hold the longest line, and are added in half the time of the usual 64.
+    return np.stack([np.add.reduce(plane, axis=axis - 1, dtype=np.uint16) for plane in planes])
 
 
 def make_slab(frame: Frame, axis: int, middle: float, settings: ReportSettings) -> Slab:
@@ -264,24 +282,24 @@ def shrink(pixels: LabelArray) -> LabelArray:
     return np.asarray(smaller)
 
 
-def webp_uri(pixels: LabelArray, quality: int) -> str:
-    """Pack grey pixels into a data URI.
+def jpeg_uri(pixels: LabelArray, quality: int) -> str:
+    """Pack pixels into a data URI.
 
     Parameters
     ----------
-    pixels : (height, width) uint8
-        Grey values.
+    pixels : (height, width) or (height, width, 3) uint8
+        Grey values, or red, green and blue.
     quality : int
-        WebP quality, 1 to 100.
+        JPEG quality, 1 to 100.
 
     Returns
     -------
     str
-        `data:image/webp;base64,...`.
+        `data:image/jpeg;base64,...`.
     """
     packed = io.BytesIO()
-    Image.fromarray(pixels).save(packed, "WEBP", quality=quality, method=WEBP_METHOD)
-    return data_uri(packed.getvalue(), "image/webp")
+    Image.fromarray(pixels).save(packed, "JPEG", quality=quality, subsampling=0)
+    return data_uri(packed.getvalue(), "image/jpeg")
 
 
 def data_uri(content: bytes, kind: str) -> str:

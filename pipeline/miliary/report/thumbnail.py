@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from miliary.analysis import Analysis
-from miliary.report.panels import AMBER
+from miliary.report.charts import AMBER
 from miliary.report.slabs import frame_lungs, fullest_level, make_slab
 
 _WIDTH_PX = 112
