@@ -275,8 +275,8 @@ class Stratum:
             places[:, axis] = (column + self.start[axis]) * self.spacing_mm[axis]
         return places
 
-    def draw(self, n: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
-        """Draw random voxels, uniform or as the sensitivity has it, and places within them.
+    def draw(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Draw random points, uniform or as the sensitivity has it.
 
         Parameters
         ----------
@@ -287,12 +287,15 @@ class Stratum:
 
         Returns
         -------
-        chosen : (n,) int
-            Positions in `index`.
-        within : (n, 3) float
-            Place in the voxel, 0 to 1 along each axis.
+        (n, 3) float
+            Grid points.
         """
-        return self._draw(n, rng), rng.random((n, 3))
+        places = self.places(self._draw(n, rng))
+        within = rng.random(places.shape)
+        within -= 0.5
+        within *= self.spacing_mm
+        places += within
+        return places
 
     def _chance(self, seen: AnyArray) -> FloatArray:
         """Give the chances that numbers of `sensitivity` stand for."""
