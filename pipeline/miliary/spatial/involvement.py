@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -240,18 +240,16 @@ def distance_curve(
     counts, weights = covariate.of(chosen)
     every = settings.radius_step_mm
     radii = np.arange(every, settings.max_radius_mm + every / 2, every)
-    # The bins beyond the last radius are never looked at.
     at = np.searchsorted(covariate.values, radii)
-    counts, weights = counts[:, : at[-1]], weights[: at[-1]]
     n = int(covariate.counts[0, chosen].sum())
     if n == 0:
         unknown = np.full(len(radii), np.nan)
         return Curve(covariate.name, lung, radii, *(unknown.copy() for _ in range(4)))
 
     def cumulative(rows: AnyArray) -> FloatArray:
-        zero = np.zeros((len(rows), 1))
-        total: FloatArray = np.hstack([zero, np.cumsum(rows, axis=1)])[:, at]
-        return total
+        # Only what lies between two radii is summed; bins beyond the last are never looked at.
+        steps = [rows[:, a:b].sum(axis=1, dtype=float) for a, b in pairwise([0, *at.tolist()])]
+        return np.cumsum(np.stack(steps, axis=1), axis=1)
 
     curve = make_curve(covariate.name, lung, radii, cumulative(counts) / n, alpha=settings.alpha)
     exact = cumulative(weights[None])[0]

@@ -76,21 +76,16 @@ class Window:
         return tuple(stratum for stratum in made if stratum is not None)
 
     def _stratum(self, label: int) -> Stratum | None:
-        inside = self.labels == label
-        if not inside.any():
+        box = _bounds(self.labels, label)
+        if box is None:
             return None
-        box = _bounds(inside)
-        inside = np.ascontiguousarray(inside[box])
-        # Slice by slice, as places take eight bytes at first.
-        slices = [np.flatnonzero(part).astype(np.int32) for part in inside]
-        for number, part in enumerate(slices):
-            part += number * inside[0].size
+        inside = self.labels[box] == label
         seen = None
         if self.sensitivity is not None:
             seen = self.sensitivity[box][inside]
             if self.chances is None:
                 seen = seen.astype(np.float32, copy=False)
-        made = (label, box, inside, self.spacing_mm, np.concatenate(slices), seen, self.chances)
+        made = (label, box, inside, self.spacing_mm, _places_of(inside), seen, self.chances)
         return Stratum(*made)
 
     @property
@@ -323,12 +318,33 @@ class Window:
         return np.where(on_grid, image[z, y, x], np.zeros((), image.dtype))
 
 
-def _bounds(mask: BoolArray) -> Box:
-    """Give the smallest box around the voxels of a mask that has some."""
-    flat: BoolArray = np.asarray(mask.any(axis=0))
-    used = [np.flatnonzero(line) for line in (mask.any(axis=(1, 2)), flat.any(axis=1), flat.any(0))]
-    z, y, x = (slice(int(line[0]), int(line[-1]) + 1) for line in used)
+def _bounds(labels: LabelArray, label: int) -> Box | None:
+    """Give the smallest box around a label, slice by slice; None where it has no voxel."""
+    used = np.zeros(labels.shape[1:], bool)
+    slices = []
+    for number, part in enumerate(labels):
+        here = part == label
+        if here.any():
+            slices.append(number)
+            used |= here
+    if not slices:
+        return None
+    rows, columns = (np.flatnonzero(used.any(axis=axis)).tolist() for axis in (1, 0))
+    ends = ((line[0], line[-1] + 1) for line in (slices, rows, columns))
+    z, y, x = (slice(*pair) for pair in ends)
     return z, y, x
+
+
+def _places_of(inside: BoolArray) -> IntArray:
+    """List the voxels of a mask as flat indices, slice by slice: each takes eight bytes at first."""
+    places = np.empty(np.count_nonzero(inside), np.int32)
+    end = 0
+    for number, part in enumerate(inside):
+        here = np.flatnonzero(part)
+        here += number * part.size
+        places[end : end + len(here)] = here
+        end += len(here)
+    return places
 
 
 def _ball_offsets(spacing_mm: FloatArray, radius_mm: float) -> IntArray:
