@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import chain, pairwise
+from itertools import chain
 
 import numpy as np
 
@@ -240,16 +240,20 @@ def distance_curve(
     counts, weights = covariate.of(chosen)
     every = settings.radius_step_mm
     radii = np.arange(every, settings.max_radius_mm + every / 2, every)
-    at = np.searchsorted(covariate.values, radii)
+    ends = np.searchsorted(covariate.values, radii)
+    starts = np.append(0, ends[:-1])
+    some = ends > starts
     n = int(covariate.counts[0, chosen].sum())
     if n == 0:
         unknown = np.full(len(radii), np.nan)
         return Curve(covariate.name, lung, radii, *(unknown.copy() for _ in range(4)))
 
     def cumulative(rows: AnyArray) -> FloatArray:
-        # Only what lies between two radii is summed; bins beyond the last are never looked at.
-        steps = [rows[:, a:b].sum(axis=1, dtype=float) for a, b in pairwise([0, *at.tolist()])]
-        return np.cumsum(np.stack(steps, axis=1), axis=1)
+        # What lies between two radii is summed; bins beyond the last are never looked at.
+        steps = np.zeros((len(rows), len(ends)))
+        if some.any():
+            steps[:, some] = np.add.reduceat(rows[:, : ends[-1]], starts[some], axis=1, dtype=float)
+        return np.cumsum(steps, axis=1, out=steps)
 
     curve = make_curve(covariate.name, lung, radii, cumulative(counts) / n, alpha=settings.alpha)
     exact = cumulative(weights[None])[0]

@@ -185,10 +185,21 @@ class Stratum:
     @cached_property
     def rows(self) -> tuple[BoolArray, FloatArray]:
         """Which rows along x hold voxels, (z, y), and the sum of the chances in each of these."""
-        n_rows, length = self.inside[..., 0].size, self.inside.shape[2]
-        chances = self.weigh(self.index, lambda index: index // length, n_rows)
-        used: BoolArray = np.asarray(self.inside.any(axis=2))
-        return used, chances[used.ravel()]
+        n_voxels = np.stack([np.count_nonzero(part, axis=1) for part in self.inside])
+        used: BoolArray = n_voxels > 0
+        in_rows = n_voxels[used]
+        if self.sensitivity is None:
+            return used, in_rows.astype(float)
+        sums = np.empty(len(in_rows))
+        first = end = 0
+        for n_rows in np.count_nonzero(used, axis=1).tolist():
+            here = in_rows[first : first + n_rows]
+            if n_rows:
+                starts = np.cumsum(here) - here
+                seen = self._chance(self.sensitivity[end : end + int(here.sum())])
+                np.add.reduceat(seen, starts, dtype=float, out=sums[first : first + n_rows])
+            first, end = first + n_rows, end + int(here.sum())
+        return used, sums
 
     def of(self, image: AnyArray) -> AnyArray:
         """Read an image of the window's grid at the voxels of the stratum.
