@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from miliary.kernels.balls import add_balls, render_balls
+from miliary.kernels.balls import _nearest_balls, add_balls, render_balls
 
 SHAPE, SPACING_MM = (19, 23, 29), np.array([1.25, 0.7, 0.8])
 PSF_MM = (0.6, 0.45, 0.45)
@@ -97,3 +98,15 @@ def test_no_balls_give_the_same_scan():
 def test_a_ball_without_lung_around_adds_little():
     wall = lung(TISSUE_HU)
     assert_allclose(put_in(wall, wall), wall, atol=1e-3)
+
+
+@pytest.mark.parametrize("gap_mm", [30.0, 2.0])
+def test_each_voxel_belongs_to_the_ball_that_is_nearest(rng, gap_mm):
+    n = 12
+    middle = rng.uniform(0, 9, (n, 3))
+    middle[:, 0] += rng.permutation(n) * gap_mm
+    index = middle[rng.integers(0, n, 400)] + rng.uniform(-3, 3, (400, 3))
+    voxels = np.maximum(np.rint(index / SPACING_MM), 0).astype(int)
+    found = _nearest_balls(middle, tuple(voxels.T), SPACING_MM)
+    gaps = np.linalg.norm((voxels * SPACING_MM)[:, None] - middle, axis=2)
+    assert_array_equal(found, gaps.argmin(axis=1))

@@ -57,6 +57,22 @@ def test_simulated_counts_keep_the_number_in_each_stratum(rng):
     assert_allclose(counts[:, 0, 2].mean(), 30, atol=4 * np.sqrt(7.5 / 500))
 
 
+def test_points_are_dealt_to_bins_by_their_shares(rng):
+    # The first bins meet within one cell of the table, the others fill many.
+    share = np.concatenate([np.full(40, 1e-7), np.geomspace(1e-5, 1.0, 60)])
+    share /= share.sum()
+    counts = kernel._deal_points(500, share, 4000, rng)
+    assert_array_equal(counts.sum(axis=1), np.full(4000, 500))
+    error = np.sqrt(500 * share * (1 - share) / 4000)
+    # Five standard errors, and for what is rare one point in four thousand samples.
+    assert (np.abs(counts.mean(axis=0) - 500 * share) < 5 * error + 3 / 4000).all()
+    some = 500 * share > 1
+    spread = counts.var(axis=0)[some] / (500 * share * (1 - share))[some]
+    assert_allclose(spread, 1, atol=5 * np.sqrt(2 / 4000) * 1.5)
+    by_bins = kernel._draw_bins(500, share, 4000, rng)
+    assert_allclose(by_bins.mean(axis=0)[some], counts.mean(axis=0)[some], rtol=0.2)
+
+
 def test_berman_and_ks_hold_their_level(rng):
     weights = np.exp(-np.arange(60) / 20)[None]
     values = np.arange(60) * 0.5

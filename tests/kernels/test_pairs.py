@@ -91,15 +91,3 @@ def test_close_pairs_match_the_double_loop_by_sweep_and_by_tree(rng, monkeypatch
 def test_without_two_points_none_are_close(n):
     first, second = kernel.close_pairs(np.zeros((n, 3)), 2.0)
     assert len(first) == len(second) == 0
-
-
-def test_nearest_in_groups_matches_the_double_loop(rng):
-    places, points = rng.uniform(-5, 9, (40, 3)), rng.uniform(-5, 9, (15, 3))
-    # The last group has places and no point, the one before a point and no place.
-    from_groups, to_groups = rng.choice([0, 1, 3], 40), rng.choice([0, 1, 2], 15)
-    gaps = np.linalg.norm(places[:, None] - points, axis=2)
-    gaps[from_groups[:, None] != to_groups] = np.inf
-    found = kernel.nearest_in_groups(places, from_groups, points, to_groups)
-    assert_allclose(found, gaps.min(axis=1))
-    nowhere = kernel.nearest_in_groups(places, from_groups, points[:0], to_groups[:0])
-    assert_array_equal(nowhere, np.full(40, np.inf))

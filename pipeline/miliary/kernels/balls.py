@@ -253,13 +253,39 @@ def add_balls(
     z, y, x = np.nonzero(share > 0)
     # The level of the lung, ball by ball, spread over the voxels by the nearest ball.
     level = _lung_levels(smoothed, middle, spacing, lung_limit_hu, reach_mm)
-    nearest = KDTree(middle * spacing).query(np.column_stack([z, y, x]) * spacing)[1]
+    nearest = _nearest_balls(middle * spacing, (z, y, x), spacing)
     here = level[nearest]
     tissue = np.broadcast_to(tissue_hu, len(middle))[nearest]
     filled = np.clip((smoothed[z, y, x] - here) / (tissue - here), 0.0, 1.0)
     result = np.array(image, np.float32)
     result[z, y, x] += share[z, y, x] * (tissue - here) * (1.0 - filled)
     return result
+
+
+def _nearest_balls(
+    middle_mm: FloatArray, voxels: tuple[IntArray, ...], spacing: FloatArray
+) -> IntArray:
+    """Give the ball whose middle is nearest to each voxel of some balls.
+
+    Where none is nearer to another than twice what is drawn of it, z alone tells: in a stack of
+    patches.
+    """
+    if len(middle_mm) == 0:
+        return np.empty(0, np.intp)
+    order = np.argsort(middle_mm[:, 0])
+    along = middle_mm[order, 0]
+    halfway = (along[1:] + along[:-1]) / 2
+    # A table of slices: the voxels are many.
+    slices = np.arange(int(voxels[0].max(initial=0)) + 1) * spacing[0]
+    nearest = order[np.searchsorted(halfway, slices)][voxels[0]]
+    squares = np.zeros(len(nearest))
+    for axis, column in enumerate(voxels):
+        steps = column * spacing[axis] - middle_mm[:, axis].take(nearest)
+        squares += steps * steps
+    if len(along) < 2 or 2.0 * np.sqrt(squares.max(initial=0.0)) < np.diff(along).min():
+        return nearest
+    places = np.column_stack(voxels) * spacing
+    return np.asarray(KDTree(middle_mm).query(places)[1], np.intp)
 
 
 def _lung_levels(

@@ -92,7 +92,9 @@ def extreme_rank_lengths(ranks: FloatArray) -> FloatArray:
     return measure
 
 
-def envelope_test(curves: FloatArray, *, alternative: str, alpha: float) -> Envelope:
+def envelope_test(
+    curves: FloatArray, *, alternative: str, alpha: float, ranks: FloatArray | None = None
+) -> Envelope:
     """Test whether the first curve is one of them.
 
     Parameters
@@ -104,6 +106,8 @@ def envelope_test(curves: FloatArray, *, alternative: str, alpha: float) -> Enve
         `two-sided`, `greater` or `less`.
     alpha : float
         Share of curves that may leave the envelope.
+    ranks : (S, D) float or None
+        Their pointwise ranks, where these are known already.
 
     Returns
     -------
@@ -121,7 +125,9 @@ def envelope_test(curves: FloatArray, *, alternative: str, alpha: float) -> Enve
             f"got {(~np.isfinite(curves)).sum()} bad values in {curves.shape}; "
             "take the arguments out at which some are not defined"
         )
-    measure = extreme_rank_lengths(pointwise_ranks(curves, alternative=alternative))
+    if ranks is None:
+        ranks = pointwise_ranks(curves, alternative=alternative)
+    measure = extreme_rank_lengths(ranks)
     n = len(curves)
     # The least extreme of the curves that alpha leaves outside sets the limit.
     limit = np.sort(measure)[::-1][max(int(np.floor((1.0 - alpha) * n + 1e-9)), 1) - 1]

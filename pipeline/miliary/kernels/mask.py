@@ -14,7 +14,7 @@ from miliary.kernels.slabs import n_threads
 
 #: Padded sizes above this take float32 transforms: half the memory, and counts of the size of a
 #: lung off by at most 4 in 1.19e7 (measured on a mask of 4.8 litres). Below it they are exact.
-_EXACT_SIZE = 2**23
+_EXACT_SIZE = 2**20
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from miliary.arrays import AnyArray, IntArray
-from miliary.kernels.noise import gather_cubes
+from miliary.kernels.noise import cut_cubes
 
 
 def patch_shape(
@@ -74,10 +74,7 @@ def stack_patches(image: AnyArray, first_zyx: IntArray, patch: tuple[int, int, i
     (N z, y, x) array
         The patches, in order, in the image's type.
     """
-    middle = np.asarray(first_zyx, np.intp) + np.array(patch) // 2
-    cubes = gather_cubes(image, middle, patch)
-    stacked: AnyArray = cubes.reshape(-1, *patch[1:]).astype(image.dtype)
-    return stacked
+    return cut_cubes(image, first_zyx, patch).reshape(-1, *patch[1:])
 
 
 def to_stack(

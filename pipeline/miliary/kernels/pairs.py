@@ -6,9 +6,9 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from miliary.arrays import FloatArray, IntArray
+from miliary.kernels.sweeps import pair_counts
 
-#: From so many points on, distances are taken block by block as matrix products: listing pairs
-#: costs as much at 5,000 points, 2.3 times as much at 20,000 (benchmarks/spatial.py times).
+#: From so many points on, blocks are cut along all axes, so that fewer distances are wasted.
 _MANY = 5000
 #: Points in such a block: 48 to 192 take the same time within a third, 96 the least.
 _BLOCK = 96
@@ -112,42 +112,22 @@ def pair_histogram(
     """
     n_bins = int(np.rint(max_mm / bin_mm))
     sizes = np.bincount(strata, minlength=n_strata)
-    if sizes.max(initial=0) < _MANY:
-        return _by_list(points_mm, strata, sizes, n_bins, bin_mm)
-    histogram = np.zeros((n_strata, n_bins), np.int64)
+    starts = np.cumsum(sizes) - sizes
+    order = np.argsort(strata, kind="stable")
+    histogram = np.zeros((n_strata, n_bins), np.intp)
     nearest = np.full(len(points_mm), np.inf)
-    for stratum in np.flatnonzero(sizes >= 2):
-        members = np.flatnonzero(strata == stratum)
-        counts = _by_blocks(points_mm[members], n_bins, bin_mm)
-        histogram[stratum], nearest[members] = counts
+    # Strata of as many points are counted together.
+    for size in np.unique(sizes[sizes >= 2]).tolist():
+        alike = np.flatnonzero(sizes == size)
+        members = order[starts[alike, None] + np.arange(size)]
+        if size < _MANY:
+            points = points_mm.take(members.ravel(), axis=0).reshape(*members.shape, 3)
+            counts = pair_counts(points, n_bins=n_bins, bin_mm=bin_mm)
+            histogram[alike], nearest[members] = counts
+            continue
+        for stratum, rows in zip(alike.tolist(), members, strict=True):
+            histogram[stratum], nearest[rows] = _by_blocks(points_mm[rows], n_bins, bin_mm)
     return histogram, nearest
-
-
-def _by_list(
-    points_mm: FloatArray, strata: IntArray, sizes: IntArray, n_bins: int, bin_mm: float
-) -> tuple[IntArray, FloatArray]:
-    """Count pairs from the list of all near ones, of all strata by one tree."""
-    if len(points_mm) < 2:
-        return np.zeros((len(sizes), n_bins), np.int64), np.full(len(points_mm), np.inf)
-    # Strata are moved so far apart that none of their points are near.
-    apart = np.array(points_mm, float)
-    size = 2.0 * (float(points_mm.max()) - float(points_mm.min()))
-    apart[:, 0] += strata * (size + n_bins * bin_mm + 1.0)
-    tree = KDTree(apart, leafsize=32, compact_nodes=False, balanced_tree=False)
-    first, second = np.ascontiguousarray(tree.query_pairs(n_bins * bin_mm, output_type="ndarray").T)
-    distance = _distances(points_mm, first, second)
-    bins = (distance * (1.0 / bin_mm)).astype(np.intp)
-    np.minimum(bins, n_bins, out=bins)
-    bins += (strata * (n_bins + 1)).take(first)
-    counts = np.bincount(bins, minlength=len(sizes) * (n_bins + 1)).reshape(len(sizes), -1)
-    nearest = np.full(len(points_mm), np.inf)
-    np.minimum.at(nearest, first, distance)
-    np.minimum.at(nearest, second, distance)
-    lonely = np.flatnonzero(np.isinf(nearest) & (sizes >= 2)[strata])
-    if len(lonely):
-        neighbour = np.asarray(tree.query(apart[lonely], k=2)[1], np.intp)[:, 1]
-        nearest[lonely] = _distances(points_mm, lonely, neighbour)
-    return counts[:, :n_bins], nearest
 
 
 def _by_blocks(points_mm: FloatArray, n_bins: int, bin_mm: float) -> tuple[IntArray, FloatArray]:
@@ -199,17 +179,6 @@ def _binned_squares(squares: FloatArray, n_bins: int, bin_mm: float) -> IntArray
     return np.bincount(distance.astype(np.intp), minlength=n_bins + 1)[:n_bins]
 
 
-def _distances(points_mm: FloatArray, first: IntArray, second: IntArray) -> FloatArray:
-    """Measure pairs axis by axis: ten times faster than gathering rows of three."""
-    squares = np.zeros(len(first))
-    for column in np.ascontiguousarray(points_mm.T):
-        step = column.take(first)
-        step -= column.take(second)
-        step *= step
-        squares += step
-    return np.sqrt(squares, out=squares)
-
-
 def nearest_distances(from_mm: FloatArray, to_mm: FloatArray, *, same: bool) -> FloatArray:
     """Measure the distance from each place to the nearest point.
 
@@ -231,38 +200,3 @@ def nearest_distances(from_mm: FloatArray, to_mm: FloatArray, *, same: bool) -> 
         return np.full(len(from_mm), np.inf)
     distance = np.asarray(KDTree(to_mm).query(from_mm, k=[2 if same else 1])[0], float)
     return distance[:, 0]
-
-
-def nearest_in_groups(
-    from_mm: FloatArray, from_groups: IntArray, to_mm: FloatArray, to_groups: IntArray
-) -> FloatArray:
-    """Measure the distance from each place to the nearest point of its group, by one tree.
-
-    Parameters
-    ----------
-    from_mm : (M, 3) float
-        Places.
-    from_groups : (M,) int
-        Their groups, from 0 on.
-    to_mm : (N, 3) float
-        Points.
-    to_groups : (N,) int
-        Their groups.
-
-    Returns
-    -------
-    (M,) float
-        Distances; infinite where the group has no point.
-    """
-    if len(to_mm) == 0 or len(from_mm) == 0:
-        return np.full(len(from_mm), np.inf)
-    # Groups are moved so far apart that whatever is nearer than this is of the same one.
-    low, high = (min(from_mm.min(), to_mm.min()), max(from_mm.max(), to_mm.max()))
-    longest = np.sqrt(3.0) * float(high - low) + 1.0
-    places, points = np.array(from_mm, float), np.array(to_mm, float)
-    places[:, 0] += 3.0 * longest * from_groups
-    points[:, 0] += 3.0 * longest * to_groups
-    tree = KDTree(points, compact_nodes=False, balanced_tree=False)
-    distance = np.asarray(tree.query(places)[0], float)
-    distance[distance > longest] = np.inf
-    return distance

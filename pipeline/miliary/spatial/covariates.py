@@ -129,10 +129,10 @@ class _Bins:
         return middles
 
     def of(self, values: AnyArray) -> IntArray:
-        # The tolerance keeps 2.5 out of the bin below it in float32.
         place = values / self.width_mm
+        # The tolerance keeps 2.5 out of the bin below it in float32. What is cut off is the part
+        # behind the point, as no number is below 0.
         place += _EDGE
-        np.floor(place, out=place)
         place -= self.first
         np.clip(place, 0, self.count - 1, out=place)
         # Four bytes: six million voxels are made numbers of, and eight take five times as long.

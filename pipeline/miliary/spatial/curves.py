@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from miliary.arrays import BoolArray, FloatArray, IntArray
 from miliary.config.spatial import SpatialSettings
 from miliary.findings import Curve
-from miliary.kernels.envelopes import Envelope, envelope_test
+from miliary.kernels.envelopes import Envelope, envelope_test, pointwise_ranks
 from miliary.kernels.points import (
     j_function,
     kaplan_meier,
@@ -38,6 +38,28 @@ class Functions:
 
     r_mm: FloatArray
     values: dict[str, FloatArray]
+    _ranks: dict[str, FloatArray] = field(default_factory=dict, init=False, repr=False)
+
+    def ranks(self, name: str) -> FloatArray:
+        """Give the pointwise ranks of a function, computed once: to rank is most of each test.
+
+        Parameters
+        ----------
+        name : str
+            Of `values`.
+
+        Returns
+        -------
+        (S, D) float
+            Where the function is defined in all patterns; two-sided.
+        """
+        # L rises with K, so that their ranks are the same.
+        key = "L" if name == "K" else name
+        if key not in self._ranks:
+            values = self.values[key]
+            known = np.isfinite(values).all(axis=0)
+            self._ranks[key] = pointwise_ranks(values[:, known], alternative="two-sided")
+        return self._ranks[key]
 
 
 def summary_functions(
@@ -165,7 +187,13 @@ def _pair_correlation(
 
 
 def make_curve(
-    function: str, lung: str, r_mm: FloatArray, values: FloatArray, *, alpha: float
+    function: str,
+    lung: str,
+    r_mm: FloatArray,
+    values: FloatArray,
+    *,
+    alpha: float,
+    ranks: FloatArray | None = None,
 ) -> Curve:
     """Put a function of all patterns into a curve with its global envelope.
 
@@ -179,6 +207,8 @@ def make_curve(
         The observed function, then the simulated ones; NaN where not defined.
     alpha : float
         Share of random patterns that may leave the envelope.
+    ranks : (S, D) float or None
+        Their pointwise ranks where all are defined, if these are known already.
 
     Returns
     -------
@@ -188,7 +218,9 @@ def make_curve(
     known = np.isfinite(values).all(axis=0)
     expected, low, high = (np.full(len(r_mm), np.nan) for _ in range(3))
     if known.any() and len(values) > 1:
-        test = envelope_test(values[:, known], alternative="two-sided", alpha=alpha)
+        test = envelope_test(
+            values[:, known], alternative="two-sided", alpha=alpha, ranks=ranks
+        )
         expected[known] = values[1:, known].mean(axis=0)
         low[known], high[known] = test.low, test.high
     return Curve(function, lung, r_mm, values[0].copy(), expected, low, high)
@@ -212,6 +244,7 @@ def combined_test(functions: Functions, *, alpha: float) -> tuple[Envelope, Bool
         Radii at which there are more close pairs (L) or nearer neighbours (G) than it allows.
     """
     both = np.hstack([functions.values["L"], functions.values["G"]])
-    test = envelope_test(both, alternative="two-sided", alpha=alpha)
+    ranks = np.hstack([functions.ranks("L"), functions.ranks("G")])
+    test = envelope_test(both, alternative="two-sided", alpha=alpha, ranks=ranks)
     above = both[0] > test.high
     return test, above[: len(functions.r_mm)] | above[len(functions.r_mm) :]

@@ -240,18 +240,20 @@ def distance_curve(
     counts, weights = covariate.of(chosen)
     every = settings.radius_step_mm
     radii = np.arange(every, settings.max_radius_mm + every / 2, every)
-    # The bins beyond the last radius are never looked at.
-    at = np.searchsorted(covariate.values, radii)
-    counts, weights = counts[:, : at[-1]], weights[: at[-1]]
+    ends = np.searchsorted(covariate.values, radii)
+    starts = np.append(0, ends[:-1])
+    some = ends > starts
     n = int(covariate.counts[0, chosen].sum())
     if n == 0:
         unknown = np.full(len(radii), np.nan)
         return Curve(covariate.name, lung, radii, *(unknown.copy() for _ in range(4)))
 
     def cumulative(rows: AnyArray) -> FloatArray:
-        zero = np.zeros((len(rows), 1))
-        total: FloatArray = np.hstack([zero, np.cumsum(rows, axis=1)])[:, at]
-        return total
+        # What lies between two radii is summed; bins beyond the last are never looked at.
+        steps = np.zeros((len(rows), len(ends)))
+        if some.any():
+            steps[:, some] = np.add.reduceat(rows[:, : ends[-1]], starts[some], axis=1, dtype=float)
+        return np.cumsum(steps, axis=1, out=steps)
 
     curve = make_curve(covariate.name, lung, radii, cumulative(counts) / n, alpha=settings.alpha)
     exact = cumulative(weights[None])[0]

@@ -7,7 +7,7 @@ import numpy as np
 from miliary.arrays import BoolArray, FloatArray, IntArray
 from miliary.config.spatial import SpatialSettings
 from miliary.findings import Curve, Test
-from miliary.kernels.envelopes import envelope_test
+from miliary.kernels.envelopes import envelope_test, pointwise_ranks
 from miliary.kernels.marks import mark_correlation, mark_products
 from miliary.kernels.pairs import pair_differences
 from miliary.spatial.clustering import Placed
@@ -76,11 +76,14 @@ def correlate_sizes(
         values = _correlations(marks, points, members, radii, width, settings, rng)
         # The kernel must not reach beyond the pairs that are counted.
         values[:, radii > settings.max_radius_mm - width + 1e-9] = np.nan
-    curve = make_curve("kmm", group, radii, values, alpha=settings.alpha)
     usable = np.isfinite(values).all(axis=0)
+    ranks = pointwise_ranks(values[:, usable], alternative="two-sided")
+    curve = make_curve("kmm", group, radii, values, alpha=settings.alpha, ranks=ranks)
     if len(values) < 2 or not usable.any():
         return Test(MARKS, group, None, None), curve
-    test = envelope_test(values[:, usable], alternative="two-sided", alpha=settings.alpha)
+    test = envelope_test(
+        values[:, usable], alternative="two-sided", alpha=settings.alpha, ranks=ranks
+    )
     excess = values[0, usable] - 1.0
     return Test(MARKS, group, test.p, float(excess[np.abs(excess).argmax()])), curve
 

@@ -84,7 +84,14 @@ def judge_randomness(
             counts, chosen, window, settings, min_separation_mm=min_separation_mm
         )
         curves += [
-            make_curve(name, group, functions.r_mm, values, alpha=settings.alpha)
+            make_curve(
+                name,
+                group,
+                functions.r_mm,
+                values,
+                alpha=settings.alpha,
+                ranks=functions.ranks(name),
+            )
             for name, values in functions.values.items()
         ]
         reason = _untestable(group, int(counts.n[chosen].sum()), functions, window, settings)
@@ -151,7 +158,12 @@ def _single_tests(
     tests = []
     for name in names[:2]:
         values = functions.values[name[0]]
-        test = envelope_test(values, alternative="two-sided", alpha=settings.alpha)
+        test = envelope_test(
+            values,
+            alternative="two-sided",
+            alpha=settings.alpha,
+            ranks=functions.ranks(name[0]),
+        )
         tests.append(Test(name, group, test.p, _largest_excess(values)))
     ratio, p = _clark_evans(counts, chosen)
     return [*tests, Test(names[2], group, p, ratio)]

@@ -115,8 +115,8 @@ class _Regions:
         self.voxels, self.visible = np.zeros((2, len(window.strata), size))
         for row, stratum in enumerate(window.strata):
             inside = stratum.of(labels)
-            self.voxels[row] = stratum.count(inside, bin_of, size + 1)[:size]
-            self.visible[row] = stratum.weigh(inside, bin_of, size + 1)[:size]
+            voxels, visible = stratum.count_and_weigh(inside, bin_of, size + 1)
+            self.voxels[row], self.visible[row] = voxels[:size], visible[:size]
         self.litre_per_voxel = float(np.prod(window.spacing_mm)) / 1e6
         self.counts = np.zeros((len(window.strata), size + 1))
         at_points = np.minimum(window.at(labels, placed.points_mm), size)

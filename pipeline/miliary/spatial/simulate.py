@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from miliary.arrays import FloatArray, IntArray
+from miliary.arrays import BoolArray, FloatArray, IntArray
 from miliary.config.spatial import SpatialSettings
 from miliary.kernels.forks import on_processes
-from miliary.kernels.pairs import close_pairs, nearest_in_groups, pair_histogram
+from miliary.kernels.pairs import close_pairs, pair_histogram
 from miliary.kernels.points import censored_counts
+from miliary.kernels.sweeps import nearest_within
 from miliary.spatial.window import Window
 
 #: How often points that lie too near to others are drawn anew before they are left as they are:
@@ -22,9 +22,11 @@ _MAX_REDRAWS = 50
 _MAX_PACKED = 0.3
 
 
+#: Points drawn anew, times points of a pattern, up to which each is held against all of these.
+_FEW = 2**17
 #: Patterns are counted together up to so many points, which fit in the cache: a pattern of 300
 #: alone takes twice the time.
-_BATCH_POINTS = 12000
+_BATCH_POINTS = 24000
 #: Pairs, distances seen, distances lost and the sum of nearest distances of some patterns.
 _Rows = tuple[IntArray, IntArray, IntArray, FloatArray]
 #: Distances to empty places seen and lost.
@@ -91,7 +93,7 @@ def sample_null(
         Index of each point's stratum.
     """
     points, strata = window.sample(n_per_stratum, rng)
-    _keep_apart(points[None], strata, window, min_separation_mm, [rng])
+    _keep_apart(points[None], strata, window, min_separation_mm, rng)
     return points, strata
 
 
@@ -100,11 +102,11 @@ def _keep_apart(
     strata: IntArray,
     window: Window,
     min_separation_mm: float,
-    sources: Sequence[np.random.Generator],
+    rng: np.random.Generator,
 ) -> None:
     """Draw points of (S, N, 3) anew, in place, that come too near to earlier ones of their pattern.
 
-    Each pattern draws from its own source; all are looked at together, far from each other.
+    All patterns are looked at together, far from each other.
     """
     n_patterns, n_points = patterns.shape[:2]
     ball = np.pi / 6 * min_separation_mm**3
@@ -120,12 +122,24 @@ def _keep_apart(
         if len(late) == 0:
             break
         again = np.bincount(groups[late], minlength=shape[0] * shape[1]).reshape(shape)
-        drawing = np.flatnonzero(again.any(axis=1)).tolist()
-        points[late] = window.sample_many(again[drawing], [sources[k] for k in drawing])
+        points[late] = window.sample_many(again, rng)
         # One drawn anew gives way to whatever is there by now.
-        crowded = np.zeros(len(points), bool)
-        crowded[np.concatenate(close_pairs(points + far, min_separation_mm))] = True
-        late = late[crowded[late]]
+        if len(late) * n_points > _FEW:
+            crowded = np.zeros(len(points), bool)
+            crowded[np.concatenate(close_pairs(points + far, min_separation_mm))] = True
+            late = late[crowded[late]]
+        else:
+            late = late[_has_neighbour(patterns, late, min_separation_mm)]
+
+
+def _has_neighbour(patterns: FloatArray, rows: IntArray, max_mm: float) -> BoolArray:
+    """Tell which of a few points of (S, N, 3) have another of their pattern within a distance."""
+    mates = patterns[rows // patterns.shape[1]]
+    mates -= patterns.reshape(-1, 3)[rows][:, None]
+    squares = np.einsum("ijk,ijk->ij", mates, mates)
+    squares[np.arange(len(rows)), rows % patterns.shape[1]] = np.inf
+    near: BoolArray = squares.min(axis=1) <= max_mm * max_mm
+    return near
 
 
 def count_patterns(
@@ -139,8 +153,8 @@ def count_patterns(
 ) -> Counts:
     """Count the observed pattern and as many simulated ones as the settings ask for.
 
-    Every simulation has its own child of one seed, so that none depends on how the others are
-    shared out: the counts are the same on any number of processes.
+    Simulations are made a batch at a time, each batch of its own child of one seed. How many make
+    one depends on the points alone: the counts are the same on any number of processes.
 
     Parameters
     ----------
@@ -164,24 +178,23 @@ def count_patterns(
     """
     n = np.bincount(strata, minlength=len(window.strata))
     empty = _Empty(window, settings)
-    seeds = np.random.SeedSequence(int(rng.integers(2**63))).spawn(settings.simulations)
-
+    n_batches = -(-settings.simulations // max(1, _BATCH_POINTS // max(len(points_mm), 1)))
+    batches = np.array_split(np.arange(settings.simulations), n_batches)
+    seeds = np.random.SeedSequence(int(rng.integers(2**63))).spawn(n_batches)
     owners = np.repeat(np.arange(len(n)), n)
 
-    def simulate(batch: IntArray) -> tuple[_Rows, _Spaces]:
-        sources = [np.random.default_rng(seeds[number]) for number in batch]
-        drawn = window.sample_many(np.tile(n, (len(batch), 1)), sources)
+    def simulate(task: tuple[IntArray, np.random.SeedSequence]) -> tuple[_Rows, _Spaces]:
+        batch, source = task[0], np.random.default_rng(task[1])
+        drawn = window.sample_many(np.tile(n, (len(batch), 1)), source)
         patterns = drawn.reshape(len(batch), -1, 3)
-        _keep_apart(patterns, owners, window, min_separation_mm, sources)
+        _keep_apart(patterns, owners, window, min_separation_mm, source)
         few = patterns[batch < settings.empty_space_simulations]
         return _count(patterns, owners, window, settings), empty.count(few, owners)
 
     # The observed pattern comes first, and makes what the window keeps for all.
     rows = [_count(points_mm[None], strata, window, settings)]
     empties = [empty.count(points_mm[None], strata)]
-    n_batches = -(-settings.simulations // max(1, _BATCH_POINTS // max(len(points_mm), 1)))
-    batches = np.array_split(np.arange(settings.simulations), n_batches)
-    for more, spaces in on_processes(simulate, batches):
+    for more, spaces in on_processes(simulate, zip(batches, seeds, strict=True)):
         rows.append(more)
         empties.append(spaces)
     return _joined(n, rows, empties)
@@ -279,14 +292,15 @@ class _Empty:
     def count(self, patterns: FloatArray, strata: IntArray) -> _Spaces:
         """Count the distances from every place to patterns (S, N, 3)."""
         shape = len(patterns), self.n_strata
+        distances = np.full((len(patterns), len(self.places)), np.inf)
+        for number in range(self.n_strata):
+            here = self.strata == number
+            # What lies beyond the border is lost from sight: no farther need be looked.
+            distances[:, here] = nearest_within(
+                self.places[here], self.borders[here], patterns[:, strata == number]
+            )
         groups = _groups(np.tile(self.strata, shape[0]), shape)
-        distances = nearest_in_groups(
-            np.tile(self.places, (shape[0], 1)),
-            groups,
-            patterns.reshape(-1, 3),
-            _groups(np.tile(strata, shape[0]), shape),
-        )
         borders = np.tile(self.borders, shape[0])
-        counts = _censored(groups, distances, borders, shape[0] * shape[1], self.settings)
+        counts = _censored(groups, distances.ravel(), borders, shape[0] * shape[1], self.settings)
         seen, lost = (count.reshape(*shape, count.shape[1]) for count in counts)
         return seen, lost

@@ -137,13 +137,45 @@ class Stratum:
             for part in self._parts():
                 total += np.bincount(bin_of(values[part]), self._chance(seen[part]), n_bins)
             return total
-        # How often each chance comes in each bin takes half the time of sums.
-        joint = np.zeros(n_bins * len(chances), np.intp)
+        return self._joint(values, bin_of, n_bins) @ chances.astype(float)
+
+    def count_and_weigh(
+        self, values: AnyArray, bin_of: Callable[[AnyArray], IntArray], n_bins: int
+    ) -> tuple[IntArray, FloatArray]:
+        """Do what `count` and `weigh` do, in one go where that is possible.
+
+        Parameters
+        ----------
+        values : (M,) array
+            A value of each voxel, as `of` gives it.
+        bin_of : callable
+            Tells the bins of some values, 0 to `n_bins - 1`.
+        n_bins : int
+            How many bins there are.
+
+        Returns
+        -------
+        voxels : (n_bins,) int
+            As of `count`.
+        sums : (n_bins,) float64
+            As of `weigh`.
+        """
+        if self.sensitivity is None or self.chances is None:
+            return self.count(values, bin_of, n_bins), self.weigh(values, bin_of, n_bins)
+        joint = self._joint(values, bin_of, n_bins)
+        return joint.sum(axis=1), joint @ self.chances.astype(float)
+
+    def _joint(
+        self, values: AnyArray, bin_of: Callable[[AnyArray], IntArray], n_bins: int
+    ) -> IntArray:
+        """Count how often each chance comes in each bin: half the time of summing chances."""
+        n_chances = 0 if self.chances is None else len(self.chances)
+        joint = np.zeros(n_bins * n_chances, np.intp)
         for part in self._parts():
-            cells = bin_of(values[part]) * np.int32(len(chances)) + seen[part]
+            cells = bin_of(values[part]) * np.int32(n_chances)
+            cells += self.sensitivity[part]
             joint += np.bincount(cells, minlength=len(joint))
-        sums: FloatArray = joint.reshape(n_bins, -1) @ chances.astype(float)
-        return sums
+        return joint.reshape(n_bins, n_chances)
 
     def _parts(self) -> Iterator[slice]:
         """Parts of the voxels: bins of six million at once would be 50 MB."""
@@ -153,10 +185,21 @@ class Stratum:
     @cached_property
     def rows(self) -> tuple[BoolArray, FloatArray]:
         """Which rows along x hold voxels, (z, y), and the sum of the chances in each of these."""
-        n_rows, length = self.inside[..., 0].size, self.inside.shape[2]
-        chances = self.weigh(self.index, lambda index: index // length, n_rows)
-        used: BoolArray = np.asarray(self.inside.any(axis=2))
-        return used, chances[used.ravel()]
+        n_voxels = np.stack([np.count_nonzero(part, axis=1) for part in self.inside])
+        used: BoolArray = n_voxels > 0
+        in_rows = n_voxels[used]
+        if self.sensitivity is None:
+            return used, in_rows.astype(float)
+        sums = np.empty(len(in_rows))
+        first = end = 0
+        for n_rows in np.count_nonzero(used, axis=1).tolist():
+            here = in_rows[first : first + n_rows]
+            if n_rows:
+                starts = np.cumsum(here) - here
+                seen = self._chance(self.sensitivity[end : end + int(here.sum())])
+                np.add.reduceat(seen, starts, dtype=float, out=sums[first : first + n_rows])
+            first, end = first + n_rows, end + int(here.sum())
+        return used, sums
 
     def of(self, image: AnyArray) -> AnyArray:
         """Read an image of the window's grid at the voxels of the stratum.
@@ -275,8 +318,8 @@ class Stratum:
             places[:, axis] = (column + self.start[axis]) * self.spacing_mm[axis]
         return places
 
-    def draw(self, n: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
-        """Draw random voxels, uniform or as the sensitivity has it, and places within them.
+    def draw(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """Draw random points, uniform or as the sensitivity has it.
 
         Parameters
         ----------
@@ -287,12 +330,15 @@ class Stratum:
 
         Returns
         -------
-        chosen : (n,) int
-            Positions in `index`.
-        within : (n, 3) float
-            Place in the voxel, 0 to 1 along each axis.
+        (n, 3) float
+            Grid points.
         """
-        return self._draw(n, rng), rng.random((n, 3))
+        places = self.places(self._draw(n, rng))
+        within = rng.random(places.shape)
+        within -= 0.5
+        within *= self.spacing_mm
+        places += within
+        return places
 
     def _chance(self, seen: AnyArray) -> FloatArray:
         """Give the chances that numbers of `sensitivity` stand for."""

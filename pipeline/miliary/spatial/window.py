@@ -76,21 +76,16 @@ class Window:
         return tuple(stratum for stratum in made if stratum is not None)
 
     def _stratum(self, label: int) -> Stratum | None:
-        inside = self.labels == label
-        if not inside.any():
+        box = _bounds(self.labels, label)
+        if box is None:
             return None
-        box = _bounds(inside)
-        inside = np.ascontiguousarray(inside[box])
-        # Slice by slice, as places take eight bytes at first.
-        slices = [np.flatnonzero(part).astype(np.int32) for part in inside]
-        for number, part in enumerate(slices):
-            part += number * inside[0].size
+        inside = self.labels[box] == label
         seen = None
         if self.sensitivity is not None:
             seen = self.sensitivity[box][inside]
             if self.chances is None:
                 seen = seen.astype(np.float32, copy=False)
-        made = (label, box, inside, self.spacing_mm, np.concatenate(slices), seen, self.chances)
+        made = (label, box, inside, self.spacing_mm, _places_of(inside), seen, self.chances)
         return Stratum(*made)
 
     @property
@@ -136,36 +131,29 @@ class Window:
         """
         n_per_stratum = np.asarray(n_per_stratum)
         owners = np.repeat(np.arange(len(self.strata)), n_per_stratum)
-        return self.sample_many(n_per_stratum[None], [rng]), owners
+        return self.sample_many(n_per_stratum[None], rng), owners
 
-    def sample_many(self, numbers: IntArray, sources: list[np.random.Generator]) -> FloatArray:
-        """Draw random patterns, one from each source: what `sample` draws from it, in less time.
+    def sample_many(self, numbers: IntArray, rng: np.random.Generator) -> FloatArray:
+        """Draw random patterns together.
 
         Parameters
         ----------
         numbers : (S, L) int
             How many points of each pattern in each of `strata`.
-        sources : list of S numpy.random.Generator
-            Sources of randomness.
+        rng : numpy.random.Generator
+            Source of randomness.
 
         Returns
         -------
         (N, 3) float
             Grid points, pattern after pattern, and in each stratum after stratum.
         """
-        drawn = [
-            [s.draw(n, rng) for s, n in zip(self.strata, row, strict=True)]
-            for row, rng in zip(numbers.tolist(), sources, strict=True)
-        ]
         owners = np.repeat(np.tile(np.arange(len(self.strata)), len(numbers)), numbers.ravel())
         points = np.empty((len(owners), 3))
-        for number, stratum in enumerate(self.strata):
-            chosen, within = zip(*(parts[number] for parts in drawn), strict=True)
-            place = np.concatenate(within)
-            place -= 0.5
-            place *= self.spacing_mm
-            place += stratum.places(np.concatenate(chosen))
-            points[owners == number] = place
+        for number, (stratum, n) in enumerate(
+            zip(self.strata, numbers.sum(axis=0).tolist(), strict=True)
+        ):
+            points[owners == number] = stratum.draw(n, rng)
         return points
 
     def lattice(self, n_places: int) -> tuple[FloatArray, IntArray, FloatArray]:
@@ -278,15 +266,17 @@ class Window:
         key = (voxel_mm, hole_mm)
         if key not in self._depths:
             self._depths[key] = self._depth_table(voxel_mm, hole_mm)
-        # Few points at a time but in every simulation: no loop over strata.
+        # Few points at a time but in every simulation: no loop over strata, and axis by axis.
         depths, offsets, starts, highest, strides, factors = self._depths[key]
-        voxel = np.rint(points_mm / self.spacing_mm).astype(np.intp)
-        voxel -= starts.take(strata, axis=0)
-        voxel //= factors
-        np.maximum(voxel, 0, out=voxel)
-        np.minimum(voxel, highest.take(strata, axis=0), out=voxel)
-        voxel *= strides.take(strata, axis=0)
-        flat = voxel[:, 0] + voxel[:, 1] + voxel[:, 2] + offsets.take(strata)
+        flat = offsets.take(strata)
+        for axis, column in enumerate(np.asarray(points_mm).T):
+            # Half a voxel on, so that truncation is to the nearest voxel.
+            block = column * (1.0 / (self.spacing_mm[axis] * factors[axis]))
+            block += ((0.5 - starts[:, axis]) / factors[axis]).take(strata)
+            np.maximum(block, 0.0, out=block)
+            block = np.minimum(block.astype(np.intp), highest[:, axis].take(strata))
+            block *= strides[:, axis].take(strata)
+            flat += block
         at_points: FloatArray = depths.take(flat)
         return at_points
 
@@ -328,12 +318,33 @@ class Window:
         return np.where(on_grid, image[z, y, x], np.zeros((), image.dtype))
 
 
-def _bounds(mask: BoolArray) -> Box:
-    """Give the smallest box around the voxels of a mask that has some."""
-    flat: BoolArray = np.asarray(mask.any(axis=0))
-    used = [np.flatnonzero(line) for line in (mask.any(axis=(1, 2)), flat.any(axis=1), flat.any(0))]
-    z, y, x = (slice(int(line[0]), int(line[-1]) + 1) for line in used)
+def _bounds(labels: LabelArray, label: int) -> Box | None:
+    """Give the smallest box around a label, slice by slice; None where it has no voxel."""
+    used = np.zeros(labels.shape[1:], bool)
+    slices = []
+    for number, part in enumerate(labels):
+        here = part == label
+        if here.any():
+            slices.append(number)
+            used |= here
+    if not slices:
+        return None
+    rows, columns = (np.flatnonzero(used.any(axis=axis)).tolist() for axis in (1, 0))
+    ends = ((line[0], line[-1] + 1) for line in (slices, rows, columns))
+    z, y, x = (slice(*pair) for pair in ends)
     return z, y, x
+
+
+def _places_of(inside: BoolArray) -> IntArray:
+    """List the voxels of a mask as flat indices, slice by slice: each takes eight bytes at first."""
+    places = np.empty(np.count_nonzero(inside), np.int32)
+    end = 0
+    for number, part in enumerate(inside):
+        here = np.flatnonzero(part)
+        here += number * part.size
+        places[end : end + len(here)] = here
+        end += len(here)
+    return places
 
 
 def _ball_offsets(spacing_mm: FloatArray, radius_mm: float) -> IntArray:
