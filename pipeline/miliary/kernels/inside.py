@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.arrays import AnyArray, BoolArray, IntArray
 from miliary.kernels.slabs import on_threads, over_slabs
 
 #: Slices worked on at a time.

@@ -267,14 +267,21 @@ def bounding_box(mask: BoolArray, margin: IntArray | tuple[int, ...] = (0, 0, 0)
     ValueError
         When the mask is empty.
     """
-    bounds = []
-    for axis in range(3):
-        used = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
-        if len(used) == 0:
-            raise ValueError("a bounding box needs a mask that is not empty, got an empty one")
-        low, high = used[0] - margin[axis], used[-1] + 1 + margin[axis]
-        bounds.append(slice(max(int(low), 0), min(int(high), mask.shape[axis])))
-    return bounds[0], bounds[1], bounds[2]
+    # A section ends the search at its first voxel; what is left is looked at once.
+    sections = np.array([section.any() for section in mask], bool)
+    bounds = _bounds(sections, margin[0])
+    seen: BoolArray = np.logical_or.reduce(mask[bounds], axis=0)
+    rows, columns = (np.logical_or.reduce(seen, axis=axis) for axis in (1, 0))
+    return bounds, _bounds(rows, margin[1]), _bounds(columns, margin[2])
+
+
+def _bounds(used: BoolArray, margin: int) -> slice:
+    """From the first to the last used place, and some beyond."""
+    places = np.flatnonzero(used)
+    if len(places) == 0:
+        raise ValueError("a bounding box needs a mask that is not empty, got an empty one")
+    low, high = int(places[0]) - int(margin), int(places[-1]) + 1 + int(margin)
+    return slice(max(low, 0), min(high, len(used)))
 
 
 def label_boxes(labels: LabelArray) -> dict[int, AnyBox]:

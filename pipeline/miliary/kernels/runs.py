@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from miliary.arrays import AnyArray, BoolArray, IntArray
+from miliary.arrays import BoolArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,14 +125,14 @@ class Runs:
         return np.asarray(labels), int(n_labels)
 
 
-def _joined(parts: list[IntArray], past: int = 0) -> IntArray:
+def _joined(parts: Sequence[IntArray], past: int = 0) -> IntArray:
     """Put indices of all slices together, those past an end at it."""
     whole = np.concatenate([np.empty(0, np.intp), *parts])
     whole -= past
     return whole
 
 
-def _graph(n: int, low: IntArray, high: IntArray) -> AnyArray:
+def _graph(n: int, low: IntArray, high: IntArray) -> Any:
     """Graph of n runs, each with an edge to those of each of some intervals (steps, n)."""
     counts = np.maximum(high - low, 0)
     total = counts.sum(axis=0)

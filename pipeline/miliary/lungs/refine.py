@@ -169,7 +169,9 @@ class _Drawn:
         for side, state in states.items():
             plan |= (state == _SHELL) * _SHELL_OF[side] | (state == _CORE) * _CORE_OF[side]
         where = stretch(plan, factors, geometry.shape) > 0
-        guesses = {side: _midway(coarse_hu[state != _OUT], settings) for side, state in states.items()}
+        guesses = {
+            side: _midway(coarse_hu[state != _OUT], settings) for side, state in states.items()
+        }
         sides = [_Side(self.lungs, side, guess, settings) for side, guess in guesses.items()]
 
         def draw(part: slice, smoothed: FloatArray) -> None:
