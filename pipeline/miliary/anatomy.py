@@ -9,6 +9,7 @@ import numpy as np
 from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, LabelArray
 from miliary.geometry import Geometry
 from miliary.kernels.ball_labels import list_ball_labels
+from miliary.kernels.distance_image import DistanceImage, Distances
 
 RIGHT, LEFT = 1, 2
 SIDES: dict[str, int] = {"right": RIGHT, "left": LEFT}
@@ -136,13 +137,13 @@ class Anatomy:
         1 upper, 2 middle, 3 lower, inside the lungs.
     vessel_mask, airway_mask : (z, y, x) bool
         Vessels, and the air inside trachea and bronchi.
-    pleura_mm, vessel_mm : (z, y, x) float32
+    pleura_mm, vessel_mm : (z, y, x) DistanceImage or float32
         Inside the lungs, distance of a voxel's centre to the surface of each.
     lungs : tuple of Lung
         Right and left, in this order, those that were found.
     fissure_mask : (z, y, x) bool or None
         Fissures, one to two voxels thick.
-    fissure_mm : (z, y, x) float32 or None
+    fissure_mm : (z, y, x) DistanceImage, float32 or None
         Distance to the nearest fissure.
     lobe_labels : (z, y, x) uint8 or None
         1 RUL, 2 RML, 3 RLL, 4 LUL, 5 LLL, 0 unknown.
@@ -169,11 +170,11 @@ class Anatomy:
     zone_labels: LabelArray
     vessel_mask: BoolArray
     airway_mask: BoolArray
-    pleura_mm: FloatArray
-    vessel_mm: FloatArray
+    pleura_mm: Distances
+    vessel_mm: Distances
     lungs: tuple[Lung, ...]
     fissure_mask: BoolArray | None = None
-    fissure_mm: FloatArray | None = None
+    fissure_mm: Distances | None = None
     lobe_labels: LabelArray | None = None
     notes: tuple[str, ...] = ()
     hemithorax_labels: LabelArray | None = None
@@ -203,7 +204,7 @@ class Anatomy:
         """
         return next((lung for lung in self.lungs if lung.side == side), None)
 
-    def at(self, image: AnyArray, index_zyx: FloatArray) -> AnyArray:
+    def at(self, image: AnyArray | DistanceImage, index_zyx: FloatArray) -> AnyArray:
         """Read an image of this grid at the nearest voxels.
 
         Parameters
@@ -223,12 +224,12 @@ class Anatomy:
         values: AnyArray = image[z, y, x]
         return values
 
-    def distance_at(self, image: FloatArray, index_zyx: FloatArray) -> FloatArray:
+    def distance_at(self, image: Distances, index_zyx: FloatArray) -> FloatArray:
         """Read an image of distances at the nearest voxels.
 
         Parameters
         ----------
-        image : (z, y, x) float
+        image : (z, y, x) DistanceImage or float
             Distances in mm, infinite where there is nothing to be near to.
         index_zyx : (N, 3) float
             As for `at`.

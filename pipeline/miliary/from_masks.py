@@ -14,6 +14,7 @@ from miliary.conclude import conclude
 from miliary.config import Config
 from miliary.findings import Calibration, ImageQuality
 from miliary.geometry import Geometry
+from miliary.kernels.distance_image import Distances
 from miliary.kernels.fields import depth_field, distance_field
 from miliary.lungs.zones import depth_zones, thirds_of_height
 from miliary.nodules import Nodules
@@ -178,7 +179,7 @@ def _nodules(
         table = np.array(["", *names])
         return table[np.zeros(len(index), int) if image is None else anatomy.at(image, index)]
 
-    def distance(image: FloatArray | None) -> FloatArray:
+    def distance(image: Distances | None) -> FloatArray:
         if image is None:
             return np.full(len(index), np.nan)
         return anatomy.distance_at(image, index)

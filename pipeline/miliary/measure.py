@@ -14,6 +14,7 @@ from miliary.findings import ImageQuality
 from miliary.kernels.ballfit import BallFit, FitModel, fit_balls
 from miliary.kernels.ballspread import spread_factors
 from miliary.kernels.blobs import DIAMETER_PER_SIGMA
+from miliary.kernels.distance_image import Distances
 from miliary.nodules import Candidates, Nodules
 
 #: Diameters up to which a neighbourhood of a size serves, with the half width beyond the radius.
@@ -235,7 +236,7 @@ def place(
     home = _home_voxels(index, candidates.index_zyx, anatomy)
     unknown = np.full(len(index), np.nan)
 
-    def distance(image: FloatArray | None) -> FloatArray:
+    def distance(image: Distances | None) -> FloatArray:
         return unknown if image is None else anatomy.distance_at(image, index)
 
     no_lobes = np.zeros(len(index), int)

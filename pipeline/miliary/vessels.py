@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import zip_longest
+
 import numpy as np
 
-from miliary.arrays import BoolArray, Box, FloatArray, LabelArray
+from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray, LabelArray
 from miliary.config.vessels import VesselSettings
 from miliary.kernels.distances import deeper_than, within
-from miliary.kernels.filters import smooth
+from miliary.kernels.filters import smooth_in_slabs
 from miliary.kernels.hessian import eigenvalues_at
 from miliary.kernels.inside import cap_inside, median_inside, spread_inside
 from miliary.kernels.tubes import blob_cores, long_components, response_noise, tube_response
@@ -25,8 +28,9 @@ _FINER_SHARE, _FINER_SIGMAS = 0.6, 3.2
 
 #: What filters over the scales say of a voxel, each a bit of one image: tubes by the lower and the
 #: higher limit, cores of small blobs, what is dense without further proof, or over some width, and
-#: blobs at a scale so fine that a nodule beside a vessel is not one with it.
-_LOW, _HIGH, _BLOB, _BRIGHT, _WIDE, _FINE = (np.uint8(1 << bit) for bit in range(6))
+#: blobs at a scale so fine that a nodule beside a vessel is not one with it; and what is dense
+#: enough at a scale for the next one to be worth while.
+_LOW, _HIGH, _BLOB, _BRIGHT, _WIDE, _FINE, _DENSE = (np.uint8(1 << bit) for bit in range(7))
 
 
 def find_vessels(
@@ -62,7 +66,7 @@ def find_vessels(
     lung_hu = median_inside(hu, inside, every=_MEDIAN_EVERY)
     # With lung outside too, the wall makes no ridges along the pleura.
     image = cap_inside(hu, inside, ceiling=settings.ceiling_hu, outside=lung_hu)
-    found = _answers(image, inside, lung_hu, spacing, settings)
+    found = _answers(_Scan(image, inside, lung_hu, spacing), settings)
     # What follows takes as much memory again.
     del image
     thick = deeper_than(_says(found, _BRIGHT), settings.thick_mm, spacing)
@@ -96,84 +100,162 @@ def _says(found: LabelArray, answer: np.uint8) -> BoolArray:
     return said
 
 
-def _answers(
-    image: FloatArray,
-    inside: BoolArray,
-    lung_hu: float,
-    spacing_mm: FloatArray,
-    settings: VesselSettings,
-) -> LabelArray:
+@dataclass(frozen=True, eq=False)
+class _Scan:
+    """What filters look at.
+
+    Parameters
+    ----------
+    image : (z, y, x) array
+        Hounsfield units, cut down to a ceiling, with lung outside of the lungs.
+    inside : (z, y, x) bool
+        The lungs.
+    lung_hu : float
+        What lung has.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+    """
+
+    image: AnyArray
+    inside: BoolArray
+    lung_hu: float
+    spacing_mm: FloatArray
+
+    def denser(self, part: slice, smoothed: FloatArray, by_hu: float) -> BoolArray:
+        """Where a slab of the lungs is denser than lung by some contrast."""
+        dense: BoolArray = smoothed > self.lung_hu + by_hu
+        dense &= self.inside[part]
+        return dense
+
+
+def _answers(scan: _Scan, settings: VesselSettings) -> LabelArray:
     """Ask for tubes, small blobs and what is bright, scale by scale."""
-    found = np.zeros(image.shape, np.uint8)
-    flat = found.ravel()
-    sample = spread_inside(inside, _NOISE_SAMPLE)
-    wanted = {*settings.scales_mm, settings.fine_blob_wide_mm}
-    contrasts = dict(zip(settings.scales_mm, settings.contrast_hu, strict=True))
-    smoothed, finer = np.empty_like(image), 0.0
-    for scale in sorted(wanted):
-        _coarser(image, smoothed, (finer, scale), inside, lung_hu, spacing_mm, settings)
-        finer = scale
-        if scale == min(settings.scales_mm):
-            found |= _BRIGHT * (inside & (smoothed > lung_hu + settings.bright_hu))
-        if scale == settings.fine_blob_wide_mm:
-            found |= _WIDE * (inside & (smoothed > lung_hu + settings.fine_blob_wide_hu))
-        if scale not in contrasts:
-            continue
-        looked = np.flatnonzero(inside & (smoothed > lung_hu + contrasts[scale]))
-        values = eigenvalues_at(smoothed, looked, spacing_mm, scale=scale**2)
-        response = tube_response(values, end_penalty=settings.end_penalty)
-        # In a noisy scan the limits rise with the noise of the response.
-        told = sample[~np.isnan(smoothed.ravel()[sample])]
-        noise = response_noise(eigenvalues_at(smoothed, told, spacing_mm, scale=scale**2))
-        response *= min(1.0, settings.low_hu / max(settings.low_noise * noise, 1e-6))
-        flat[looked[response > settings.low_hu]] |= _LOW
-        flat[looked[response > settings.high_hu]] |= _HIGH
-        if scale <= settings.nodule_scale_mm:
-            core = blob_cores(values, min_ratio=settings.blob_ratio, min_response=settings.blob_hu)
-            flat[looked[core]] |= _BLOB
-    _look_finer(image, smoothed, found, spacing_mm, settings)
+    found = np.zeros(scan.image.shape, np.uint8)
+    sample = spread_inside(scan.inside, _NOISE_SAMPLE)
+    scales = sorted({*settings.scales_mm, settings.fine_blob_wide_mm})
+    where, around_mm = scan.inside, 0.0
+    for scale, next_scale in zip_longest(scales, scales[1:]):
+        _look_at(scan, found, sample, (scale, next_scale), where, around_mm, settings)
+        if next_scale is not None and next_scale > settings.fine_blob_wide_mm:
+            # Something dense is there on coarse scales only near what is dense on finer ones.
+            where = _says(found, _DENSE)
+            around_mm = _FINER_SIGMAS * float(np.sqrt(next_scale**2 - scale**2))
+    _look_finer(scan, found, settings)
     return found
 
 
-def _coarser(
-    image: FloatArray,
-    smoothed: FloatArray,
-    scales_mm: tuple[float, float],
-    inside: BoolArray,
-    lung_hu: float,
-    spacing_mm: FloatArray,
-    settings: VesselSettings,
-) -> None:
-    """Put an image smoothed by the second of two scales in place of that by the first.
-
-    On coarse scales there is only something dense near what is dense on the finer one, in few
-    places; elsewhere, and outside of the lungs, they have NaN.
-    """
-    finer, scale = scales_mm
-    if scale <= settings.fine_blob_wide_mm:
-        smooth(image, scale, spacing_mm, where=inside, into=smoothed)
-        return
-    contrast = dict(zip(settings.scales_mm, settings.contrast_hu, strict=True))[scale]
-    dense = inside & (smoothed > lung_hu + _FINER_SHARE * contrast)
-    around_mm = _FINER_SIGMAS * float(np.sqrt(scale**2 - finer**2))
-    smooth(image, scale, spacing_mm, where=dense, around_mm=around_mm, into=smoothed)
-
-
-def _look_finer(
-    image: FloatArray,
-    smoothed: FloatArray,
+def _look_at(
+    scan: _Scan,
     found: LabelArray,
-    spacing_mm: FloatArray,
+    sample: IntArray,
+    scales_mm: tuple[float, float | None],
+    where: BoolArray,
+    around_mm: float,
     settings: VesselSettings,
 ) -> None:
-    """Look for fine blobs beside what is wide, in all that can become vessel."""
-    beside = within(_says(found, _WIDE), settings.beside_mm, spacing_mm)
-    wanted = _says(found, _LOW | _BRIGHT) & beside
-    index = np.flatnonzero(wanted)
-    scale = max(settings.fine_blob_mm, settings.fine_blob_steps * float(spacing_mm.min()))
-    smooth(image, scale, spacing_mm, where=wanted, into=smoothed)
-    values = eigenvalues_at(smoothed, index, spacing_mm, scale=scale**2)
-    core = blob_cores(
-        values, min_ratio=settings.fine_blob_ratio, min_response=settings.fine_blob_hu
+    """Ask at a scale, slab by slab, and say where the next one may be worth while."""
+    scale, next_scale = scales_mm
+    contrasts = dict(zip(settings.scales_mm, settings.contrast_hu, strict=True))
+    finer_hu = _FINER_SHARE * contrasts.get(next_scale or 0.0, np.inf)
+    told: list[_Told] = []
+
+    def look(part: slice, slab: FloatArray) -> None:
+        smoothed, answers = _own(slab, part), found[part]
+        answers &= ~_DENSE
+        answers |= _DENSE * scan.denser(part, smoothed, finer_hu)
+        if scale == min(settings.scales_mm):
+            answers |= _BRIGHT * scan.denser(part, smoothed, settings.bright_hu)
+        if scale == settings.fine_blob_wide_mm:
+            answers |= _WIDE * scan.denser(part, smoothed, settings.fine_blob_wide_hu)
+        if scale in contrasts:
+            index = np.flatnonzero(scan.denser(part, smoothed, contrasts[scale]))
+            told.append(_ask(scan, slab, part, index, sample, scale, settings))
+
+    smooth_in_slabs(
+        scan.image, scale, scan.spacing_mm, look, where=where, around_mm=around_mm, halo=1
     )
-    found.ravel()[index[core]] |= _FINE
+    # In a noisy scan the limits rise with the noise of the response.
+    noise = response_noise(np.concatenate([np.empty((3, 0)), *(one.noise for one in told)], axis=1))
+    factor = min(1.0, settings.low_hu / max(settings.low_noise * noise, 1e-6))
+    for one in told:
+        answers = found[one.part].ravel()
+        for answer, least_hu in ((_LOW, settings.low_hu), (_HIGH, settings.high_hu)):
+            answers[one.index[one.response * factor > least_hu]] |= answer
+        answers[one.index[one.core]] |= _BLOB
+
+
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """What a slab tells at a scale.
+
+    Parameters
+    ----------
+    part : slice
+        Its slices.
+    index : (N,) int
+        Voxels that were looked at, as indices into the flattened slab.
+    response : (N,) float32
+        Their answer to tubes.
+    core : (N,) bool
+        Whether each is the core of a small blob.
+    noise : (3, M) float32
+        Eigenvalues at a sample of voxels.
+    """
+
+    part: slice
+    index: IntArray
+    response: FloatArray
+    core: BoolArray
+    noise: FloatArray
+
+
+def _ask(
+    scan: _Scan,
+    slab: FloatArray,
+    part: slice,
+    index: IntArray,
+    sample: IntArray,
+    scale: float,
+    settings: VesselSettings,
+) -> _Told:
+    """Ask some voxels of a smoothed slab and its halo for tubes and blobs."""
+    size = slab[0].size
+    before = size if part.start > 0 else 0
+    values = eigenvalues_at(slab, index + before, scan.spacing_mm, scale=scale**2)
+    core = np.zeros(len(index), bool)
+    if scale <= settings.nodule_scale_mm:
+        core = blob_cores(values, min_ratio=settings.blob_ratio, min_response=settings.blob_hu)
+    first, last = np.searchsorted(sample, [part.start * size, part.stop * size])
+    local = sample[first:last] - part.start * size + before
+    local = local[~np.isnan(slab.ravel()[local])]
+    return _Told(
+        part,
+        index.astype(np.int32),
+        tube_response(values, end_penalty=settings.end_penalty),
+        core,
+        eigenvalues_at(slab, local, scan.spacing_mm, scale=scale**2),
+    )
+
+
+def _own(slab: FloatArray, part: slice) -> FloatArray:
+    """Slices of a slab without those of its halo, one on either side."""
+    first = min(part.start, 1)
+    return slab[first : first + part.stop - part.start]
+
+
+def _look_finer(scan: _Scan, found: LabelArray, settings: VesselSettings) -> None:
+    """Look for fine blobs beside what is wide, in all that can become vessel."""
+    wanted = within(_says(found, _WIDE), settings.beside_mm, scan.spacing_mm)
+    wanted &= _says(found, _LOW | _BRIGHT)
+    scale = max(settings.fine_blob_mm, settings.fine_blob_steps * float(scan.spacing_mm.min()))
+
+    def look(part: slice, slab: FloatArray) -> None:
+        index = np.flatnonzero(wanted[part])
+        before = slab[0].size if part.start > 0 else 0
+        values = eigenvalues_at(slab, index + before, scan.spacing_mm, scale=scale**2)
+        core = blob_cores(
+            values, min_ratio=settings.fine_blob_ratio, min_response=settings.fine_blob_hu
+        )
+        found[part].ravel()[index[core]] |= _FINE
+
+    smooth_in_slabs(scan.image, scale, scan.spacing_mm, look, where=wanted, halo=1)

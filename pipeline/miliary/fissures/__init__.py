@@ -16,6 +16,7 @@ from miliary.fissures.plates import Sheets, find_sheets
 from miliary.fissures.search import fit_shape
 from miliary.fissures.shape import height_over_depth, lung_box, place_prior
 from miliary.fissures.surface import Evidence
+from miliary.kernels.distance_image import DistanceImage
 from miliary.kernels.slabs import on_threads
 from miliary.volume import Volume
 
@@ -39,7 +40,7 @@ class Fissures:
         Of each lung that there is.
     fissure_mask : (z, y, x) bool
         The seen parts of the sure ones, one to two voxels thick.
-    surface_mm : (z, y, x) float32
+    surface_mm : (z, y, x) DistanceImage
         Inside the lungs, distance to the nearest sure surface of the same lung, seen or not;
         infinite elsewhere, and in a lung without one.
     lobe_labels : (z, y, x) uint8
@@ -50,14 +51,14 @@ class Fissures:
 
     found: tuple[Fissure, ...]
     fissure_mask: BoolArray
-    surface_mm: FloatArray
+    surface_mm: DistanceImage
     lobe_labels: LabelArray
     notes: tuple[str, ...] = ()
 
     @property
     def any_sure(self) -> bool:
         """Whether any fissure is sure enough to measure distances to."""
-        return bool(np.isfinite(self.surface_mm).any())
+        return bool((self.surface_mm < np.inf).any())
 
 
 def find_fissures(

@@ -10,6 +10,11 @@ from miliary.anatomy import LOBES, SIDES
 from miliary.arrays import BoolArray, FloatArray, IntArray, LabelArray
 from miliary.fissures.bend import Fitted
 from miliary.fissures.surface import Surface
+from miliary.kernels.distance_image import (
+    STEPS_PER_MM,
+    DistanceImage,
+    in_steps,
+)
 from miliary.kernels.fields import distance_field
 from miliary.kernels.heights import linear_matrix
 from miliary.kernels.regions import bounding_box
@@ -33,14 +38,14 @@ class Drawing:
     ----------
     fissure_mask : (z, y, x) bool
         Seen parts of fissures.
-    surface_mm : (z, y, x) float32
+    surface_mm : (z, y, x) DistanceImage
         Distance to the nearest surface of the same lung.
     lobe_labels : (z, y, x) uint8
         Lobes that are known.
     """
 
     fissure_mask: BoolArray
-    surface_mm: FloatArray
+    surface_mm: DistanceImage
     lobe_labels: LabelArray
 
     @classmethod
@@ -57,7 +62,7 @@ class Drawing:
         Drawing
             No fissures, no lobes, all distances infinite.
         """
-        infinite = np.full(shape, np.inf, np.float32)
+        infinite = DistanceImage.unknown(shape)
         return cls(np.zeros(shape, bool), infinite, np.zeros(shape, np.uint8))
 
 
@@ -94,7 +99,7 @@ def draw_side(
         name: Offsets.of(fit.surface, labels.shape, start_mm, spacing_mm, fit.shown)
         for name, fit in sure.items()
     }
-    away, touched = np.zeros(labels.shape, np.float32), np.zeros(labels.shape, bool)
+    away, touched = np.zeros(labels.shape, np.uint16), np.zeros(labels.shape, bool)
     fissure_mask, lobe_labels = drawing.fissure_mask[box], drawing.lobe_labels[box]
 
     def work(z: int) -> None:
@@ -105,17 +110,20 @@ def draw_side(
         _, rows, columns = bounding_box(inside)
         part = (z, rows, columns)
         inside = inside[0, rows, columns]
-        lobes, away[part], near, found = _draw_section(side, cut, part, half_mm)
+        lobes, away_mm, near, found = _draw_section(side, cut, part, half_mm)
+        away[part] = in_steps(away_mm)
         touched[part] = near & inside
         fissure_mask[part] |= found & inside
         np.copyto(lobe_labels[part], lobes, where=inside)
 
     on_threads(work, range(len(labels)))
     # Near a surface the offset is exact; past its edges only the distance to it is true.
-    rough = distance_field(touched, spacing_mm)
-    rough -= np.float32(half_mm)
+    rough = distance_field(touched, spacing_mm).steps
+    half = np.uint16(round(half_mm * STEPS_PER_MM))
+    np.maximum(rough, half, out=rough)
+    rough -= half
     np.maximum(away, rough, out=away)
-    np.copyto(drawing.surface_mm[box], away, where=labels == SIDES[side])
+    np.copyto(drawing.surface_mm.steps[box], away, where=labels == SIDES[side])
 
 
 def _draw_section(

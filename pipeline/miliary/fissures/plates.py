@@ -11,7 +11,7 @@ from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray, LabelArray
 from miliary.config.fissures import FissureSettings
 from miliary.fissures.surface import Evidence
 from miliary.kernels.distances import deep_inside, within
-from miliary.kernels.filters import smooth
+from miliary.kernels.filters import smooth_where
 from miliary.kernels.inside import cap_inside, median_inside
 from miliary.kernels.plates import bright_curvature, coplanar_support, sheet_points
 
@@ -153,4 +153,4 @@ def _without_vessels(
     lung_hu = median_inside(hu, lungs, every=_MEDIAN_EVERY) if lungs.any() else settings.cap_hu
     inside = lungs & ~within(vessel_mask, settings.vessel_margin_mm, spacing_mm)
     image = cap_inside(hu, inside, ceiling=settings.cap_hu, outside=lung_hu)
-    return smooth(image, sigma_mm, spacing_mm, where=lungs)
+    return smooth_where(image, sigma_mm, spacing_mm, lungs)

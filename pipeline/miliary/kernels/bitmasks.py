@@ -35,6 +35,26 @@ class Bits:
     shape: tuple[int, int, int]
     frame: tuple[int, int, int]
 
+    @property
+    def any(self) -> bool:
+        """Whether there is a voxel in the mask."""
+        return bool(self.words.any())
+
+    def both(self, other: Bits) -> Bits:
+        """Give what two masks have in common.
+
+        Parameters
+        ----------
+        other : Bits
+            A mask of the same shape and frame.
+
+        Returns
+        -------
+        Bits
+            Their intersection.
+        """
+        return Bits(self.words & other.words, self.shape, self.frame)
+
     def flipped(self) -> Bits:
         """Swap the mask and its background, frame included.
 
@@ -100,6 +120,22 @@ def ball_rows(radius_mm: float, spacing_mm: FloatArray) -> list[list[int]]:
         squares = [max(left - (y * dy) ** 2, 0.0) for y in steps]
         rows.append([int(np.sqrt(square) / dx + _ROUNDING) for square in squares])
     return rows
+
+
+def blank_bits(shape: tuple[int, int, int]) -> Bits:
+    """Make an empty mask without a frame.
+
+    Parameters
+    ----------
+    shape : (3,) int
+        Its shape.
+
+    Returns
+    -------
+    Bits
+        To be filled: `words` holds whole rows.
+    """
+    return Bits(np.zeros((*shape[:2], -(-shape[2] // 64)), _WORD), shape, (0, 0, 0))
 
 
 def pack(mask: BoolArray, frame: tuple[int, int, int] = (0, 0, 0)) -> Bits:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, LabelArray
+from miliary.kernels.distance_image import DistanceImage, in_steps
 from miliary.kernels.distances import to_other_voxels, to_surface
 from miliary.kernels.regions import label_boxes
 from miliary.kernels.slabs import over_slabs, slab_of
@@ -33,7 +34,7 @@ _MARGIN_MM = 5.0
 _Join = Callable[..., AnyArray]
 
 
-def depth_field(labels: LabelArray, spacing_mm: FloatArray) -> FloatArray:
+def depth_field(labels: LabelArray, spacing_mm: FloatArray) -> DistanceImage:
     """Distance of every labelled voxel's centre to the surface of its own label.
 
     That of `depth_inside` up to 5 mm, to 0.01 mm; farther in it is true to about a voxel, for a
@@ -49,18 +50,18 @@ def depth_field(labels: LabelArray, spacing_mm: FloatArray) -> FloatArray:
 
     Returns
     -------
-    (Z, Y, X) float32
+    (Z, Y, X) DistanceImage
         Distance in mm, 0 on the background, infinite where there is no surface.
     """
-    field = np.zeros(labels.shape, np.float32)
+    field = np.zeros(labels.shape, np.uint16)
     for label, box in label_boxes(labels).items():
         # The nearest voxel of another kind lies in the box or next to it.
         wider = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box)
         _draw(labels[wider] == label, spacing_mm, np.maximum, field[wider])
-    return field
+    return DistanceImage(field)
 
 
-def distance_field(mask: BoolArray, spacing_mm: FloatArray) -> FloatArray:
+def distance_field(mask: BoolArray, spacing_mm: FloatArray) -> DistanceImage:
     """Distance of every voxel's centre to the surface of a mask.
 
     Parameters
@@ -72,16 +73,16 @@ def distance_field(mask: BoolArray, spacing_mm: FloatArray) -> FloatArray:
 
     Returns
     -------
-    (Z, Y, X) float32
+    (Z, Y, X) DistanceImage
         Distance in mm as true as that of `depth_field`, 0 inside the mask, infinite everywhere
         when the mask is empty.
     """
-    field = np.full(mask.shape, np.inf, np.float32)
-    _draw(~mask, spacing_mm, np.minimum, field)
+    field = DistanceImage.unknown(mask.shape)
+    _draw(~mask, spacing_mm, np.minimum, field.steps)
     return field
 
 
-def distance_beside(mask: BoolArray, labels: LabelArray, spacing_mm: FloatArray) -> FloatArray:
+def distance_beside(mask: BoolArray, labels: LabelArray, spacing_mm: FloatArray) -> DistanceImage:
     """Distance of the voxels round some objects to the surface of a mask in the same place.
 
     Each object's box and 5 mm round it are looked at alone, which saves what lies between: two
@@ -99,13 +100,13 @@ def distance_beside(mask: BoolArray, labels: LabelArray, spacing_mm: FloatArray)
 
     Returns
     -------
-    (Z, Y, X) float32
+    (Z, Y, X) DistanceImage
         In the box of each object the distance in mm to what of the mask lies in the same box, or
         to the whole mask where nothing does, as true as that of `depth_field`; the least where
         boxes overlap, 0 inside the mask. Infinite elsewhere, and everywhere when the mask is
         empty.
     """
-    nearest = np.full(labels.shape, np.inf, np.float32)
+    nearest = DistanceImage.unknown(labels.shape).steps
     margin = np.ceil(_MARGIN_MM / np.asarray(spacing_mm, float)).astype(int).tolist()
     for tight in label_boxes(labels).values():
         box = tuple(
@@ -114,12 +115,12 @@ def distance_beside(mask: BoolArray, labels: LabelArray, spacing_mm: FloatArray)
         if mask[box].any():
             _draw(~mask[box], spacing_mm, np.minimum, nearest[box])
         else:
-            found = distance_field(mask, spacing_mm)[box]
+            found = distance_field(mask, spacing_mm).steps[box]
             np.minimum(nearest[box], found, out=nearest[box])
-    return nearest
+    return DistanceImage(nearest)
 
 
-def _draw(inside: BoolArray, spacing_mm: FloatArray, join: _Join, into: FloatArray) -> None:
+def _draw(inside: BoolArray, spacing_mm: FloatArray, join: _Join, into: AnyArray) -> None:
     """Join the distances of the voxels of a mask to its surface to what an image holds."""
     if not inside.size:
         return
@@ -127,9 +128,11 @@ def _draw(inside: BoolArray, spacing_mm: FloatArray, join: _Join, into: FloatArr
     steps = _Steps.of(spacing_mm)
     squares = _near_in_plane(inside, steps)
     far = _Far.of(inside, spacing_mm)
-    # What a square stands for is looked up: as quick as a root, and all else is free.
+    # What a square stands for is looked up: as quick as a root, and all else is free. In steps,
+    # as the far ones: half of the memory to be written to.
     table = np.sqrt(np.arange(_MOST + 1) * steps.unit_mm2).astype(np.float32)
     to_surface(table[None], spacing_mm)
+    table = in_steps(table)
 
     def work(start: int, stop: int) -> None:
         some = squares[start : stop + 2 * len(steps.costs[0])].ravel()
@@ -138,7 +141,8 @@ def _draw(inside: BoolArray, spacing_mm: FloatArray, join: _Join, into: FloatArr
         part = table.take(near, mode="clip")
         beyond = near == _MOST
         if beyond.any():
-            np.copyto(part, np.maximum(far.section(start, stop), table[-1]), where=beyond)
+            section = np.maximum(far.section(start, stop), table[-1], dtype=np.float32)
+            np.copyto(part, section, where=beyond, casting="unsafe")
         join(into[start:stop], part, out=into[start:stop])
 
     over_slabs(work, n_z, slab_of(inside.shape, _DEEP_VOXELS))
@@ -222,15 +226,15 @@ class _Far:
 
     Parameters
     ----------
-    distance_mm : (z, y, x) float32
-        Distances of the middles of blocks to the surface.
+    distance : (z, y, x) float32
+        Distances of the middles of blocks to the surface, in steps.
     factors : tuple of three int
         1 or 2: voxels in a block along z, y and x.
     shape : tuple of three int
         Shape of the fine grid.
     """
 
-    distance_mm: FloatArray
+    distance: FloatArray
     factors: tuple[int, ...]
     shape: tuple[int, ...]
 
@@ -244,15 +248,17 @@ class _Far:
                 blocks = _whole_pairs(blocks, axis)
         distance = to_other_voxels(blocks, spacing * factors)
         distance += np.float32(_BLOCK_SHARE * float(np.prod(spacing * factors)) ** (1 / 3))
-        return cls(distance, factors, inside.shape)
+        # Half a step more, as steps are cut off in the end.
+        return cls(in_steps(distance) + np.float32(0.5), factors, inside.shape)
 
     def section(self, start: int, stop: int) -> FloatArray:
         """Give some slices of the fine grid."""
         factor = self.factors[0]
         low = max(start // factor - 1, 0)
-        part = self.distance_mm[low : (stop - 1) // factor + 2]
-        for axis, twice in enumerate(self.factors):
-            if twice == 2:
+        part = self.distance[low : (stop - 1) // factor + 2]
+        # Columns first, as long as there are few: rows are shifted in half of the time.
+        for axis in (2, 0, 1):
+            if self.factors[axis] == 2:
                 part = _twice_as_fine(part, axis)
         first = start - factor * low
         return part[first : first + stop - start, : self.shape[1], : self.shape[2]]

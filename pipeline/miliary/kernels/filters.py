@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -28,15 +28,7 @@ _Band = tuple[slice, slice, FloatArray]
 _CHUNK = 2048
 
 
-def smooth(
-    image: AnyArray,
-    sigma_mm: float,
-    spacing_mm: FloatArray,
-    *,
-    where: BoolArray | None = None,
-    around_mm: float = 0.0,
-    into: FloatArray | None = None,
-) -> FloatArray:
+def smooth(image: AnyArray, sigma_mm: float, spacing_mm: FloatArray) -> FloatArray:
     """Blur an image with an isotropic Gaussian.
 
     Along each axis the blur is a product with a band matrix, block by block: BLAS takes a third
@@ -51,27 +43,15 @@ def smooth(
         Standard deviation of the Gaussian; 0 leaves the image as it is.
     spacing_mm : (3,) float
         Voxel size along z, y and x.
-    where : (Z, Y, X) bool or None
-        Where it is wanted; everywhere unless given.
-    around_mm : float
-        How far around that it is wanted too.
-    into : (Z, Y, X) float32 or None
-        To write to, contiguous and not the image; a new array unless given.
 
     Returns
     -------
     (Z, Y, X) float32
-        The blurred image; beyond its border the outermost voxels go on. With `where` it may be
-        NaN where it is not wanted, but not at the neighbours of voxels where it is.
+        The blurred image; beyond its border the outermost voxels go on.
     """
     n_z, n_y, n_x = image.shape
-    along_z, along_y, along_x = (float(sigma) for sigma in sigma_mm / np.asarray(spacing_mm))
-    rows = [_band(n_y, start, _BLOCK, along_y) for start in range(0, n_y, _BLOCK)]
-    columns = [_band(n_x, start, _BLOCK, along_x) for start in range(0, n_x, _BLOCK)]
-    result = np.empty(image.shape, np.float32) if into is None else into
-    if where is not None:
-        margin = (1 + np.ceil(around_mm / np.asarray(spacing_mm))).astype(int).tolist()
-        return _smooth_where(image, where, margin, along_z, rows, columns, result)
+    along_z, rows, columns = _bands(image.shape, sigma_mm, spacing_mm)
+    result = np.empty(image.shape, np.float32)
 
     def work(start: int, stop: int) -> None:
         _, seen, weights = _band(n_z, start, stop - start, along_z)
@@ -89,46 +69,128 @@ def smooth(
     return result
 
 
-def _smooth_where(
+def smooth_in_slabs(
     image: AnyArray,
+    sigma_mm: float,
+    spacing_mm: FloatArray,
+    work: Callable[[slice, FloatArray], None],
+    *,
     where: BoolArray,
-    margin: list[int],
+    around_mm: float = 0.0,
+    halo: int = 0,
+) -> None:
+    """Blur an image slab by slab on threads, and hand each slab on: none is kept.
+
+    Parameters
+    ----------
+    image : (Z, Y, X) array
+        As for `smooth`.
+    sigma_mm : float
+        Standard deviation of the Gaussian; 0 leaves the image as it is.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+    work : callable
+        Called with the slices of each slab where anything is wanted, and these (and their halo)
+        blurred as by `smooth`; calls must not depend on each other. What is not wanted may be
+        NaN, but not the neighbours of what is.
+    where : (Z, Y, X) bool
+        Where it is wanted.
+    around_mm : float
+        How far around that it is wanted too.
+    halo : int
+        Slices to hand on before and behind the slab's own, as far as there are some.
+    """
+    along_z, rows, columns = _bands(image.shape, sigma_mm, spacing_mm)
+    margin = _margin(around_mm, spacing_mm)
+
+    def blur(start: int, stop: int) -> None:
+        low, high = max(start - halo, 0), min(stop + halo, len(image))
+        wanted = _wanted_blocks(where, low, high, margin)
+        if wanted.any():
+            slab = np.empty((high - low, *image.shape[1:]), np.float32)
+            _blur_blocks(image, low, along_z, rows, columns, wanted, slab)
+            work(slice(start, stop), slab)
+
+    over_slabs(blur, len(image), slab_of(image.shape, 2 * _BLUR_VOXELS))
+
+
+def smooth_where(
+    image: AnyArray, sigma_mm: float, spacing_mm: FloatArray, where: BoolArray
+) -> FloatArray:
+    """Blur an image where wanted.
+
+    Parameters
+    ----------
+    image : (Z, Y, X) array
+        As for `smooth`.
+    sigma_mm : float
+        Standard deviation of the Gaussian; 0 leaves the image as it is.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+    where : (Z, Y, X) bool
+        Where it is wanted.
+
+    Returns
+    -------
+    (Z, Y, X) float32
+        The blurred image; it may be NaN where it is not wanted, but not at the neighbours of
+        voxels where it is.
+    """
+    bands, margin = _bands(image.shape, sigma_mm, spacing_mm), _margin(0.0, spacing_mm)
+    result = np.empty(image.shape, np.float32)
+
+    def blur(start: int, stop: int) -> None:
+        wanted = _wanted_blocks(where, start, stop, margin)
+        _blur_blocks(image, start, *bands, wanted, result[start:stop])
+
+    over_slabs(blur, len(image), slab_of(image.shape, 2 * _BLUR_VOXELS))
+    return result
+
+
+def _bands(
+    shape: tuple[int, ...], sigma_mm: float, spacing_mm: FloatArray
+) -> tuple[float, list[_Band], list[_Band]]:
+    """Standard deviation along z in voxels, and the blocks along y and x."""
+    along_z, along_y, along_x = (float(sigma) for sigma in sigma_mm / np.asarray(spacing_mm))
+    rows = [_band(shape[1], start, _BLOCK, along_y) for start in range(0, shape[1], _BLOCK)]
+    columns = [_band(shape[2], start, _BLOCK, along_x) for start in range(0, shape[2], _BLOCK)]
+    return along_z, rows, columns
+
+
+def _margin(around_mm: float, spacing_mm: FloatArray) -> list[int]:
+    """Voxels around wanted ones that are wanted too: neighbours are in any case."""
+    margin: list[int] = (1 + np.ceil(around_mm / np.asarray(spacing_mm))).astype(int).tolist()
+    return margin
+
+
+def _blur_blocks(
+    image: AnyArray,
+    start: int,
     along_z: float,
     rows: list[_Band],
     columns: list[_Band],
+    wanted: BoolArray,
     result: FloatArray,
-) -> FloatArray:
-    """Blur blocks of rows and columns that hold what is wanted, slab by slab."""
-    result.fill(np.nan)
-
-    def work(start: int, stop: int) -> None:
-        wanted = _wanted_blocks(where, start, stop, margin)
-        if not wanted.any():
-            return
-        stop = min(stop, len(image))
-        _, seen, weights = _band(len(image), start, stop - start, along_z)
-        high = _joint(
-            seen_by for (_, seen_by, _), some in zip(rows, wanted, strict=True) if some.any()
-        )
-        wide = _joint(
-            seen_by for (_, seen_by, _), some in zip(columns, wanted.T, strict=True) if some.any()
-        )
-        part = np.asarray(image[seen, high, wide], np.float32)
-        first: FloatArray = weights @ part.reshape(len(part), -1)
-        first = first.reshape(-1, *part.shape[1:])
-        for (out, seen, weights), some in zip(rows, wanted, strict=True):
-            if some.any():
-                above = slice(seen.start - high.start, seen.stop - high.start)
-                _blur_columns(
-                    np.matmul(weights, first[:, above]),
-                    wide.start,
-                    columns,
-                    some,
-                    result[start:stop, out],
-                )
-
-    over_slabs(work, len(image), slab_of(image.shape, 2 * _BLUR_VOXELS))
-    return result
+) -> None:
+    """Blur blocks of rows and columns of the slab from some slice on; others get NaN."""
+    if not wanted.any():
+        result[...] = np.nan
+        return
+    _, seen, weights = _band(len(image), start, len(result), along_z)
+    high, wide = (
+        _joint(seen_by for (_, seen_by, _), some in zip(bands, lines, strict=True) if some.any())
+        for bands, lines in ((rows, wanted), (columns, wanted.T))
+    )
+    part = np.asarray(image[seen, high, wide], np.float32)
+    first: FloatArray = weights @ part.reshape(len(part), -1)
+    first = first.reshape(-1, *part.shape[1:])
+    for (out, seen, weights), some in zip(rows, wanted, strict=True):
+        if some.any():
+            above = slice(seen.start - high.start, seen.stop - high.start)
+            second = np.matmul(weights, first[:, above])
+            _blur_columns(second, wide.start, columns, some, result[:, out])
+        else:
+            result[:, out] = np.nan
 
 
 def _blur_columns(
@@ -140,6 +202,8 @@ def _blur_columns(
         if some:
             blurred = flat[:, seen.start - first : seen.stop - first] @ weights.T
             result[:, :, out] = blurred.reshape(*part.shape[:2], -1)
+        else:
+            result[:, :, out] = np.nan
 
 
 def _wanted_blocks(where: BoolArray, start: int, stop: int, margin: list[int]) -> BoolArray:

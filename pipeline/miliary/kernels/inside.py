@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.arrays import AnyArray, BoolArray, IntArray
 from miliary.kernels.slabs import on_threads, over_slabs
 
 #: Slices worked on at a time.
@@ -34,7 +34,7 @@ def median_inside(image: AnyArray, inside: BoolArray, *, every: int) -> float:
     return float(np.median(values)) if len(values) else float("nan")
 
 
-def cap_inside(image: AnyArray, inside: BoolArray, *, ceiling: float, outside: float) -> FloatArray:
+def cap_inside(image: AnyArray, inside: BoolArray, *, ceiling: float, outside: float) -> AnyArray:
     """Cut an image down to a ceiling inside a mask, and set it to one value outside.
 
     Parameters
@@ -50,15 +50,17 @@ def cap_inside(image: AnyArray, inside: BoolArray, *, ceiling: float, outside: f
 
     Returns
     -------
-    (Z, Y, X) float32
-        A new image.
+    (Z, Y, X) float32, or whole numbers as the image's
+        A new image; between whole numbers the nearest stand for the values.
     """
-    result = np.empty(image.shape, np.float32)
-    most, other = np.float32(ceiling), np.float32(outside)
+    whole = np.issubdtype(image.dtype, np.integer)
+    kind = image.dtype if whole else np.dtype(np.float32)
+    result = np.empty(image.shape, kind)
+    most, other = (kind.type(round(value) if whole else value) for value in (ceiling, outside))
 
     def work(start: int, stop: int) -> None:
         part = slice(start, stop)
-        np.minimum(image[part], most, out=result[part], casting="unsafe")
+        np.minimum(image[part], most, out=result[part], casting="same_kind")
         np.copyto(result[part], other, where=~inside[part])
 
     over_slabs(work, len(image), _SLAB)

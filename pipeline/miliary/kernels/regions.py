@@ -9,6 +9,7 @@ from skimage.segmentation import watershed
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray, LabelArray
 from miliary.kernels.distances import depth_inside
+from miliary.kernels.runs import Runs
 from miliary.kernels.slabs import on_threads
 
 #: So many labels are quicker compared one by one than looked up.
@@ -70,9 +71,37 @@ def stretch(image: AnyArray, factors: tuple[int, int, int], shape: tuple[int, ..
     (Z, Y, X) array
         The image on the fine grid.
     """
-    for axis in (2, 1, 0):
-        image = np.repeat(image, factors[axis], axis=axis)
-    return image[: shape[0], : shape[1], : shape[2]]
+    return stretch_slab(image, factors, slice(0, shape[0]), shape)
+
+
+def stretch_slab(
+    image: AnyArray, factors: tuple[int, int, int], part: slice, shape: tuple[int, ...]
+) -> AnyArray:
+    """Undo a block mean for some slices.
+
+    Parameters
+    ----------
+    image : (z, y, x) array
+        Image on the coarse grid.
+    factors : (3,) int
+        Voxels of a block along z, y and x.
+    part : slice
+        Which slices of the fine grid.
+    shape : (3,) int
+        Shape of a slab of these slices.
+
+    Returns
+    -------
+    (Z, Y, X) array
+        The slab on the fine grid.
+    """
+    deep, high, wide = factors
+    fine = np.empty((part.stop - part.start, *shape[1:]), image.dtype)
+    for first in range(part.start // deep * deep, part.stop, deep):
+        section = image[first // deep].repeat(wide, axis=1).repeat(high, axis=0)
+        low = max(first - part.start, 0)
+        fine[low : first + deep - part.start] = section[: shape[1], : shape[2]]
+    return fine
 
 
 def label_parts(mask: BoolArray) -> tuple[IntArray, int]:
@@ -157,12 +186,17 @@ def fill_holes(mask: BoolArray) -> BoolArray:
     (Z, Y, X) bool
         With its holes; a third of the time of fill_voids where there are few.
     """
-    labels, n_labels = label_parts(~mask)
-    outside = np.zeros(n_labels + 1, bool)
-    for axis in range(3):
-        outside[labels.take((0, -1), axis=axis)] = True
-    outside[0] = False
-    return ~members(labels, outside)
+    gaps = Runs.of(~mask)
+    labels, n_labels = gaps.label(6)
+    z, y, first, last = gaps.places()
+    at_border = (first == 0) | (last == mask.shape[2] - 1)
+    for place, n in ((z, mask.shape[0]), (y, mask.shape[1])):
+        at_border |= (place == 0) | (place == n - 1)
+    is_hole = np.ones(n_labels, bool)
+    is_hole[labels[at_border]] = False
+    filled = mask.copy()
+    filled.ravel()[gaps.take(is_hole[labels]).voxels()] = True
+    return filled
 
 
 def keep_large(mask: BoolArray, min_voxels: float) -> BoolArray:
@@ -180,10 +214,12 @@ def keep_large(mask: BoolArray, min_voxels: float) -> BoolArray:
     (Z, Y, X) bool
         What stays.
     """
-    labels, sizes = components(mask)
-    stays = sizes >= min_voxels
-    stays[0] = False
-    return members(labels, stays)
+    runs = Runs.of(mask)
+    labels, n_labels = runs.label(6)
+    is_crumb = np.bincount(labels, runs.lengths, n_labels) < min_voxels
+    kept = mask.copy()
+    kept.ravel()[runs.take(is_crumb[labels]).voxels()] = False
+    return kept
 
 
 def label_means(image: AnyArray, labels: IntArray, n_labels: int) -> FloatArray:
@@ -231,14 +267,21 @@ def bounding_box(mask: BoolArray, margin: IntArray | tuple[int, ...] = (0, 0, 0)
     ValueError
         When the mask is empty.
     """
-    bounds = []
-    for axis in range(3):
-        used = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
-        if len(used) == 0:
-            raise ValueError("a bounding box needs a mask that is not empty, got an empty one")
-        low, high = used[0] - margin[axis], used[-1] + 1 + margin[axis]
-        bounds.append(slice(max(int(low), 0), min(int(high), mask.shape[axis])))
-    return bounds[0], bounds[1], bounds[2]
+    # A section ends the search at its first voxel; what is left is looked at once.
+    sections = np.array([section.any() for section in mask], bool)
+    bounds = _bounds(sections, margin[0])
+    seen: BoolArray = np.logical_or.reduce(mask[bounds], axis=0)
+    rows, columns = (np.logical_or.reduce(seen, axis=axis) for axis in (1, 0))
+    return bounds, _bounds(rows, margin[1]), _bounds(columns, margin[2])
+
+
+def _bounds(used: BoolArray, margin: int) -> slice:
+    """From the first to the last used place, and some beyond."""
+    places = np.flatnonzero(used)
+    if len(places) == 0:
+        raise ValueError("a bounding box needs a mask that is not empty, got an empty one")
+    low, high = int(places[0]) - int(margin), int(places[-1]) + 1 + int(margin)
+    return slice(max(low, 0), min(high, len(used)))
 
 
 def label_boxes(labels: LabelArray) -> dict[int, AnyBox]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cc3d
 import numpy as np
 
-from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.arrays import BoolArray, FloatArray, IntArray
+from miliary.kernels.runs import Runs
 
 #: Standard deviations in a median absolute deviation, for a normal distribution.
 _MAD_TO_SD = 1.4826
@@ -100,31 +100,33 @@ def long_components(
     (Z, Y, X) bool
         What stays.
     """
-    mask = np.ascontiguousarray(mask)
-    labels: AnyArray = cc3d.connected_components(mask, connectivity=26)
-    # The object is a small part of the image: only its voxels are looked at.
-    index = np.flatnonzero(mask)
-    of_voxel = labels.ravel()[index]
-    n_labels = int(of_voxel.max(initial=0)) + 1
-    places = np.unravel_index(index, mask.shape)
+    runs = Runs.of(mask)
+    of_run, n_labels = runs.label(26)
+    z, y, first, last = runs.places()
     sides = [
-        step * _extents(place, of_voxel, n_labels)
-        for place, step in zip(places, spacing_mm, strict=True)
+        step * _extents(low, high, of_run, n_labels)
+        for low, high, step in zip((z, y, first), (z, y, last), spacing_mm, strict=True)
     ]
     diagonal = np.linalg.norm(sides, axis=0)
-    volume = np.bincount(of_voxel, minlength=n_labels) * float(np.prod(spacing_mm))
+    volume = np.bincount(of_run, runs.lengths, n_labels) * float(np.prod(spacing_mm))
     stays = (diagonal >= min_length_mm) & (volume <= max_fill * diagonal**3)
-    sure = np.zeros(n_labels, bool)
-    sure[of_voxel[seeds.ravel()[index]]] = True
     kept = np.zeros(mask.shape, bool)
-    kept.ravel()[index] = (stays & sure)[of_voxel]
+    stays &= _holding(runs.take(stays[of_run]), of_run[stays[of_run]], seeds, n_labels)
+    kept.ravel()[runs.take(stays[of_run]).voxels()] = True
     return kept
 
 
-def _extents(places: IntArray, labels: AnyArray, n_labels: int) -> IntArray:
+def _holding(runs: Runs, labels: IntArray, seeds: BoolArray, n_labels: int) -> BoolArray:
+    """Say of each component, of whose runs the labels are given, whether it holds a seed."""
+    sure = np.zeros(n_labels, bool)
+    sure[np.repeat(labels, runs.lengths)[seeds.ravel()[runs.voxels()]]] = True
+    return sure
+
+
+def _extents(first: IntArray, last: IntArray, labels: IntArray, n_labels: int) -> IntArray:
     """Number of places along an axis from the first to the last of each label."""
-    last, first = np.zeros((2, n_labels), np.intp)
-    np.maximum.at(last, labels, places)
-    first += last
-    np.minimum.at(first, labels, places)
-    return last - first + 1
+    high, low = np.zeros((2, n_labels), np.intp)
+    np.maximum.at(high, labels, last)
+    low += high
+    np.minimum.at(low, labels, first)
+    return high - low + 1

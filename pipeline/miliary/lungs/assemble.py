@@ -9,7 +9,8 @@ import numpy as np
 from miliary.anatomy import SIDES, Anatomy, Excluded, Lung
 from miliary.arrays import BoolArray, LabelArray
 from miliary.config.lungs import LungSettings
-from miliary.kernels.distances import deeper_than, depth_inside, within
+from miliary.kernels.bitmasks import unpack
+from miliary.kernels.distances import depth_inside, within
 from miliary.kernels.fields import depth_field, distance_beside
 from miliary.kernels.regions import bounding_box
 from miliary.lungs.hemithorax import KINDS
@@ -42,10 +43,13 @@ def build_anatomy(
     """
     labels, spacing = masks.lung_labels, masks.geometry.spacing_mm
     lump = _lumps(masks, settings)
-    vessel = vessel_mask & ~lump
+    vessel, unseen = vessel_mask, vessel_mask | masks.airway_mask
+    if lump is not None:
+        vessel = vessel & ~lump
+        unseen |= lump
     walls = airway_walls(volume.hu[masks.box], masks.airway_mask, spacing, settings)
     # By products: a choice of voxels takes eight times as long.
-    evaluable = labels * ~(vessel | lump | masks.airway_mask)
+    evaluable = labels * ~unseen
     volumes = {side: _ml(labels == label, masks) for side, label in SIDES.items()}
     lungs = []
     for side, label in SIDES.items():
@@ -89,20 +93,21 @@ def _missing(volumes: dict[str, float], masks: LungMasks) -> list[str]:
     return notes
 
 
-def _lumps(masks: LungMasks, settings: LungSettings) -> BoolArray:
+def _lumps(masks: LungMasks, settings: LungSettings) -> BoolArray | None:
     """Dense tissue inside the lungs that is too thick for a vessel: masses and consolidation."""
     spacing, radius = masks.geometry.spacing_mm, settings.lump_radius_mm
-    lumps = np.zeros_like(masks.dense_mask)
     # Most lungs have none: what is left of vessels, if anything, shows where to look closely.
-    thick = deeper_than(masks.dense_mask, radius / 2, spacing)
-    if not thick.any():
-        return lumps
-    box = bounding_box(thick, np.ceil(radius / spacing).astype(int) + 1)
-    dense = masks.dense_mask[box]
+    thick = masks.dense.flipped().grown(radius / 2, spacing).flipped()
+    if not thick.any:
+        return None
+    box = bounding_box(unpack(thick), np.ceil(radius / spacing).astype(int) + 1)
+    dense = unpack(masks.dense)[box]
     core = depth_inside(dense, spacing) > radius
     # A lung that is dense through and through has no surface to its density.
-    if core.any():
-        lumps[box] = within(core, radius, spacing) & dense
+    if not core.any():
+        return None
+    lumps = np.zeros(masks.lung_labels.shape, bool)
+    lumps[box] = within(core, radius, spacing) & dense
     return lumps
 
 
@@ -119,14 +124,14 @@ def _describe(
     side: str,
     volumes: dict[str, float],
     judged: bool,
-    lump: BoolArray,
+    lump: BoolArray | None,
     evaluable: LabelArray,
     masks: LungMasks,
     settings: LungSettings,
 ) -> Lung:
     label = SIDES[side]
     other = max(ml for name, ml in volumes.items() if name != side)
-    lump_ml = _ml(lump & (masks.lung_labels == label), masks)
+    lump_ml = 0.0 if lump is None else _ml(lump & (masks.lung_labels == label), masks)
     excluded = [Excluded("mass or consolidation", lump_ml)] if lump_ml > 0 else []
     hemithorax = masks.hemithorax_labels == label
     airless = bool(masks.airless_labels.any())

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from miliary.anatomy import SIDES, RindMap
-from miliary.arrays import BoolArray, Box, FloatArray, LabelArray
+from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray, LabelArray
 from miliary.config.lungs import LungSettings
 from miliary.geometry import Geometry
 from miliary.kernels.airtree import find_fork
+from miliary.kernels.bitmasks import Bits, blank_bits, pack
 from miliary.kernels.distances import close_gaps, deeper_than, distance_to, within
-from miliary.kernels.filters import smooth
-from miliary.kernels.regions import bounding_box, fill_holes, keep_large, stretch
+from miliary.kernels.filters import smooth_in_slabs
+from miliary.kernels.regions import bounding_box, fill_holes, keep_large, stretch, stretch_slab
 from miliary.kernels.slabs import on_threads
 from miliary.lungs.coarse import LUMEN_HU, Coarse, CoarseLungs
 from miliary.lungs.hemithorax import Airless
@@ -21,6 +22,12 @@ from miliary.volume import Volume
 
 #: What a voxel of the coarse grid is while the boundary is drawn.
 _OUT, _SHELL, _CORE = 0, 1, 2
+#: The same for each side in one image, a bit each, and where air of the bronchi may be.
+_SHELL_OF, _CORE_OF = ({1: np.uint8(bit), 2: np.uint8(2 * bit)} for bit in (1, 4))
+_LUMEN = np.uint8(16)
+#: By how much the coarse grid may be off in telling midway from lung to wall: 2 and 6 HU in a
+#: phantom and in lidc-0314.
+_UNSURE_HU = 30.0
 #: Two voxels from a surface, the next centre behind it is farther by this share of a voxel.
 _CENTRE_VOXELS = 0.37
 #: Crumbs that the refined boundary leaves apart from the lung.
@@ -39,8 +46,8 @@ class LungMasks:
         The grid of the crop.
     lung_labels : (z, y, x) uint8
         1 right lung, 2 left lung.
-    dense_mask : (z, y, x) bool
-        What is dense in the lungs, blurred a little.
+    dense : Bits
+        What is dense in the lungs, blurred a little: mostly looked at once, for masses.
     airway_mask : (z, y, x) bool
         Air in trachea and bronchi.
     hemithorax_labels : (z, y, x) uint8
@@ -58,7 +65,7 @@ class LungMasks:
     box: Box
     geometry: Geometry
     lung_labels: LabelArray
-    dense_mask: BoolArray
+    dense: Bits
     airway_mask: BoolArray
     hemithorax_labels: LabelArray
     airless_labels: LabelArray
@@ -98,26 +105,24 @@ def refine_lungs(
     fine = _fine_box(box, coarse.factors, volume.geometry.shape)
     geometry = volume.geometry.crop(fine)
     sides = {side: mask[box] for side, mask in found.sides.items()}
-    labels = np.zeros(geometry.shape, np.uint8)
     states = _states(sides, found.never[box], coarse, settings)
     lumen = within(found.airway[box], float(coarse.spacing_mm.max()), coarse.spacing_mm)
-    looked_at = np.logical_or.reduce([lumen, *(state != _OUT for state in states.values())])
-    where = stretch(looked_at, coarse.factors, geometry.shape)
-    hu = smooth(volume.hu[fine], settings.smoothing_mm, geometry.spacing_mm, where=where)
-    drawn = on_threads(
-        lambda state: _draw_side(state, hu, geometry.spacing_mm, coarse.factors, settings),
-        states.values(),
+    drawn = _Drawn.blank(geometry.shape)
+    drawn.fill(volume.hu[fine], states, lumen, coarse.hu[box], coarse.factors, geometry, settings)
+    parts = on_threads(
+        lambda side: drawn.smooth_side(side, states[side], coarse.factors, geometry, settings),
+        states,
     )
-    for side, (part, mask) in zip(states, drawn, strict=True):
-        labels[part][mask & (labels[part] == 0)] = side
-    air = stretch(lumen, coarse.factors, geometry.shape) & (hu < LUMEN_HU)
+    labels = np.zeros(geometry.shape, np.uint8)
+    for side, (part, mask) in zip(states, parts, strict=True):
+        labels[part] += (mask & (labels[part] == 0)) * np.uint8(side)
     hemithorax, kinds = _with_airless(labels, airless, box, coarse)
     return LungMasks(
         box=fine,
         geometry=geometry,
         lung_labels=labels,
-        dense_mask=(hu > settings.lump_hu) & (labels > 0),
-        airway_mask=air,
+        dense=drawn.dense.both(pack(labels > 0)),
+        airway_mask=drawn.air,
         hemithorax_labels=hemithorax,
         airless_labels=kinds,
         rinds=_rind_maps(airless, coarse, volume),
@@ -126,12 +131,145 @@ def refine_lungs(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """What the smoothed scan says, voxel by voxel; it is not kept itself.
+
+    Parameters
+    ----------
+    lungs : (z, y, x) uint8
+        `_BELOW` of each side for what is lung there.
+    air : (z, y, x) bool
+        Air in trachea and bronchi.
+    dense : Bits
+        What is dense.
+    """
+
+    lungs: LabelArray
+    air: BoolArray
+    dense: Bits
+
+    @classmethod
+    def blank(cls, shape: tuple[int, int, int]) -> _Drawn:
+        """Start with nothing."""
+        return cls(np.zeros(shape, np.uint8), np.zeros(shape, bool), blank_bits(shape))
+
+    def fill(
+        self,
+        hu: AnyArray,
+        states: dict[int, LabelArray],
+        lumen: BoolArray,
+        coarse_hu: FloatArray,
+        factors: tuple[int, int, int],
+        geometry: Geometry,
+        settings: LungSettings,
+    ) -> None:
+        """Hold the smoothed scan against limits, slab by slab, where lungs or air may be."""
+        plan = lumen * _LUMEN
+        for side, state in states.items():
+            plan |= (state == _SHELL) * _SHELL_OF[side] | (state == _CORE) * _CORE_OF[side]
+        where = stretch(plan, factors, geometry.shape) > 0
+        guesses = {
+            side: _midway(coarse_hu[state != _OUT], settings) for side, state in states.items()
+        }
+        sides = [_Side(self.lungs, side, guess, settings) for side, guess in guesses.items()]
+
+        def draw(part: slice, smoothed: FloatArray) -> None:
+            planned = stretch_slab(plan, factors, part, smoothed.shape)
+            for one in sides:
+                one.draw(part, planned, smoothed)
+            self.air[part] = (planned & _LUMEN).astype(bool) & (smoothed < LUMEN_HU)
+            self.dense.words[part] = pack(smoothed > settings.lump_hu).words
+
+        smooth_in_slabs(hu, settings.smoothing_mm, geometry.spacing_mm, draw, where=where)
+        for one in sides:
+            one.settle()
+
+    def smooth_side(
+        self,
+        side: int,
+        coarse_state: LabelArray,
+        factors: tuple[int, int, int],
+        geometry: Geometry,
+        settings: LungSettings,
+    ) -> tuple[Box, BoolArray]:
+        """Close one lung; gives the part of the image that it lies in, and its voxels there."""
+        box = bounding_box(coarse_state != _OUT)
+        fine = _fine_box(box, factors, geometry.shape)
+        mask = (self.lungs[fine] & np.uint8(side)).astype(bool)
+        allowed = stretch(coarse_state[box] != _OUT, factors, mask.shape)
+        mask = close_gaps(mask, settings.margin_closing_mm, geometry.spacing_mm)
+        mask &= allowed
+        mask = fill_holes(mask)
+        mask &= allowed
+        return fine, keep_large(mask, _CRUMB_ML / geometry.voxel_ml)
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """Where one lung ends: midway from lung to soft tissue.
+
+    What lung has is known only when all of it was smoothed. The coarse grid tells it to a few
+    HU, so that few voxels have to wait.
+
+    Parameters
+    ----------
+    lungs : (z, y, x) uint8
+        Gets a bit of this side.
+    side : int
+        Its label.
+    guess_hu : float
+        Midway, about.
+    settings : LungSettings
+        Limits.
+    waiting : list of (voxels, values)
+        What lies near the guess: indices into the flattened image, and smoothed values.
+    sample : list of array
+        Smoothed values of some of the lung.
+    """
+
+    lungs: LabelArray
+    side: int
+    guess_hu: float
+    settings: LungSettings
+    waiting: list[tuple[IntArray, FloatArray]] = field(default_factory=list)
+    sample: list[FloatArray] = field(default_factory=list)
+
+    def draw(self, part: slice, planned: LabelArray, smoothed: FloatArray) -> None:
+        """Draw what is sure of a slab, and keep what is not."""
+        shell = (planned & _SHELL_OF[self.side]).astype(bool)
+        core = (planned & _CORE_OF[self.side]).astype(bool)
+        # Every second voxel along each axis is plenty for a median.
+        few = (slice(None, None, 2),) * 3
+        self.sample.append(smoothed[few][(shell | core)[few]])
+        core |= shell & (smoothed < self.guess_hu - _UNSURE_HU)
+        self.lungs[part] |= core * np.uint8(self.side)
+        shell &= smoothed < self.guess_hu + _UNSURE_HU
+        shell &= ~core
+        index = np.flatnonzero(shell)
+        first = part.start * self.lungs[0].size
+        self.waiting.append((index + first, smoothed.ravel()[index]))
+
+    def settle(self) -> None:
+        """Decide on what has waited."""
+        limit_hu = _midway(np.concatenate(self.sample), self.settings)
+        flat = self.lungs.ravel()
+        for index, values in self.waiting:
+            flat[index[values < limit_hu]] |= np.uint8(self.side)
+
+
+def _midway(hu: FloatArray, settings: LungSettings) -> float:
+    """Midway from what lung among some values has to soft tissue."""
+    return (float(np.median(hu[hu < settings.air_hu])) + settings.wall_hu) / 2
+
+
 def _with_airless(
     labels: LabelArray, airless: Airless, box: Box, coarse: Coarse
 ) -> tuple[LabelArray, LabelArray]:
     """Hemithorax of each side, and the kind of what in it holds no air."""
     if not airless.any:
-        return labels, np.zeros_like(labels)
+        # One zero stands for all: an image of them is a tenth of a gigabyte in a long scan.
+        return labels, np.broadcast_to(np.uint8(0), labels.shape)
     free = labels == 0
     side = stretch(airless.side_labels[box], coarse.factors, labels.shape) * free
     kind = stretch(airless.kind_labels[box], coarse.factors, labels.shape) * free
@@ -198,29 +336,6 @@ def _part_contested(
     nearest = np.minimum.reduce(list(away.values()))
     for side in sides:
         near[side][part] &= away[side] <= nearest
-
-
-def _draw_side(
-    coarse_state: LabelArray,
-    hu: FloatArray,
-    spacing_mm: FloatArray,
-    factors: tuple[int, int, int],
-    settings: LungSettings,
-) -> tuple[Box, BoolArray]:
-    """Draw one lung; gives the part of the image that it lies in, and its voxels there."""
-    box = bounding_box(coarse_state != _OUT)
-    fine = _fine_box(box, factors, hu.shape)
-    part = hu[fine]
-    state = stretch(coarse_state[box], factors, part.shape)
-    allowed = state != _OUT
-    # Every second voxel along each axis is plenty for a median.
-    some, few = part[::2, ::2, ::2], allowed[::2, ::2, ::2]
-    lung_hu = float(np.median(some[few & (some < settings.air_hu)]))
-    midway = (lung_hu + settings.wall_hu) / 2
-    mask = (state == _CORE) | ((state == _SHELL) & (part < midway))
-    mask = close_gaps(mask, settings.margin_closing_mm, spacing_mm) & allowed
-    mask = fill_holes(mask) & allowed
-    return fine, keep_large(mask, _CRUMB_ML * 1000.0 / float(np.prod(spacing_mm)))
 
 
 def _cut_off(

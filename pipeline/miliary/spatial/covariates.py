@@ -18,6 +18,7 @@ from miliary.kernels.covariates import (
     monte_carlo_p,
     simulate_counts,
 )
+from miliary.kernels.distance_image import DistanceImage
 from miliary.spatial.clustering import Clusters, Placed
 from miliary.spatial.window import Window
 
@@ -164,7 +165,7 @@ class WindowCovariate:
     """
 
     name: str
-    image: AnyArray
+    image: AnyArray | DistanceImage
     bins: _Bins
     weights: FloatArray
 
@@ -188,7 +189,7 @@ def _ends(values: AnyArray) -> tuple[float, ...]:
 
 
 def bin_window(
-    name: str, image: AnyArray, window: Window, settings: SpatialSettings
+    name: str, image: AnyArray | DistanceImage, window: Window, settings: SpatialSettings
 ) -> WindowCovariate | None:
     """Put a covariate image into bins.
 

@@ -10,6 +10,7 @@ from miliary.arrays import AnyArray, BoolArray, FloatArray
 from miliary.config.spatial import SpatialSettings
 from miliary.findings import Distribution, SizeTrend, Test
 from miliary.kernels.covariates import holm
+from miliary.kernels.distance_image import Distances
 from miliary.spatial.clustering import Clusters, Placed
 from miliary.spatial.involvement import judge_involvement
 from miliary.spatial.marks import correlate_sizes
@@ -24,7 +25,7 @@ def describe_distribution(
     points_grid_mm: FloatArray,
     window: Window,
     *,
-    distances_mm: Mapping[str, FloatArray],
+    distances_mm: Mapping[str, Distances],
     zone_labels: AnyArray | None = None,
     lobe_labels: AnyArray | None = None,
     sizes_mm: FloatArray | None = None,
@@ -50,7 +51,7 @@ def describe_distribution(
         Points `(z, y, x)` in mm from the centre of the first voxel.
     window : Window
         Where they could have been seen: 1 right lung, 2 left lung.
-    distances_mm : mapping of str to (z, y, x) float32
+    distances_mm : mapping of str to (z, y, x) DistanceImage or float32
         Distances to `pleura`, `fissure`, `vessel`, as far as known; not finite where unknown.
     zone_labels : (z, y, x) uint8 or None
         1 upper, 2 middle, 3 lower zone.

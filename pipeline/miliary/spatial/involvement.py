@@ -17,6 +17,7 @@ from miliary.kernels.covariates import (
     monte_carlo_p,
     share_ratio,
 )
+from miliary.kernels.distance_image import Distances
 from miliary.kernels.slabs import on_threads
 from miliary.spatial.clustering import Clusters, Placed
 from miliary.spatial.covariates import (
@@ -59,7 +60,7 @@ class Involvement:
 
 
 def judge_involvement(
-    distances_mm: Mapping[str, AnyArray],
+    distances_mm: Mapping[str, Distances],
     placed: Placed,
     window: Window,
     settings: SpatialSettings,
@@ -71,7 +72,7 @@ def judge_involvement(
 
     Parameters
     ----------
-    distances_mm : mapping of str to (z, y, x) float
+    distances_mm : mapping of str to (z, y, x) DistanceImage or float
         Distances to structures; not finite where unknown.
     placed : Placed
         The points.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray
+from miliary.kernels.distance_image import DistanceImage
 from miliary.kernels.mask import LagTable, border_distance, coarse_counts, set_covariance
 
 #: By how much a coarse voxel may be larger than asked for: two of 0.8 mm stand for 1.5 mm.
@@ -201,7 +202,7 @@ class Stratum:
             first, end = first + n_rows, end + int(here.sum())
         return used, sums
 
-    def of(self, image: AnyArray) -> AnyArray:
+    def of(self, image: AnyArray | DistanceImage) -> AnyArray:
         """Read an image of the window's grid at the voxels of the stratum.
 
         Parameters

@@ -9,6 +9,7 @@ import numpy as np
 
 from miliary.anatomy import SIDES
 from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray, LabelArray
+from miliary.kernels.distance_image import DistanceImage
 from miliary.spatial.stratum import Stratum
 
 
@@ -294,7 +295,7 @@ class Window:
             np.array(self.strata[0].factors(voxel_mm)),
         )
 
-    def at(self, image: AnyArray, points_mm: FloatArray) -> AnyArray:
+    def at(self, image: AnyArray | DistanceImage, points_mm: FloatArray) -> AnyArray:
         """Read an image of the window's grid at the nearest voxels.
 
         Parameters
