@@ -96,7 +96,7 @@ def test_a_curve_inside_its_envelope_is_said_to_be():
 
 def test_a_curve_outside_is_placed_and_explained():
     assert words.describe_curve(curve([0, 2, 2, 0, -3])) == (
-        "More close pairs than at random (above the envelope at 0.50 to 1 mm); "
+        "More close pairs than at random (above the envelope at 0.5 to 1 mm); "
         "fewer close pairs than at random (below the envelope at 2 mm)."
     )
 

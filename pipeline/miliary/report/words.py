@@ -286,5 +286,5 @@ def describe_curve(curve: Curve) -> str:
 def _places(runs: list[list[float]]) -> str:
     """Name the widest three ranges in mm."""
     widest = sorted(sorted(runs, key=lambda run: run[0] - run[1])[:3])
-    places = [number(a, 2) if a == b else f"{number(a, 2)} to {number(b, 2)}" for a, b in widest]
+    places = [short(a) if a == b else f"{short(a)} to {short(b)}" for a, b in widest]
     return ", ".join(places) + " mm"
