@@ -15,7 +15,7 @@ from miliary.cohort.rows import CASE_COLUMNS
 from miliary.compare.results import CHANGE_COLUMNS
 from miliary.config import Config
 from miliary.config.reading import ReadSettings
-from miliary.io.cases import RIND_COLUMNS
+from miliary.io.case_places import RIND_COLUMNS
 from miliary.io.reading import read_series
 from miliary.io.series import find_inputs, series_columns
 from miliary.io.tables import write_json

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from miliary.geometry import Geometry
-from miliary.io.case_places import SUMMARY
-from miliary.io.cases import RIND_COLUMNS
+from miliary.io.case_places import RIND_COLUMNS, SUMMARY
 from miliary.io.tables import write_csv, write_json, write_markups
 from miliary.kernels.ball_labels import label_balls, list_ball_labels
 

@@ -178,16 +178,18 @@ def run_inputs(inputs: Sequence[Path], out: Path, config: Config, options: Optio
     InputError
         Where there is no CT to analyse at all; nothing is written then.
     """
+    from miliary.cohort.lean import lean_imports
+
     _keep_blas_single()
     if options.scheduler is None and options.jobs in (None, 1) and not options.resume:
         from miliary.cohort.ahead import await_case
 
         await_case()
     with data_only_on_stdout():
-        from miliary.cli.cohort import Cohort, run_cohort
-        from miliary.cohort.shards import Shard
-        from miliary.io.series import find_inputs
-
+        with lean_imports():
+            from miliary.cli.cohort import Cohort, run_cohort
+            from miliary.cohort.shards import Shard
+            from miliary.io.series import find_inputs
         shard = Shard.parse(options.shard)
         if options.parquet:
             from miliary.cohort.pages import check_parquet

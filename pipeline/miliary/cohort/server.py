@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from miliary.cohort.frames import End, FrameReader, Order, ready, send_frame
+from miliary.cohort.lean import lean_imports
 from miliary.cohort.memory import Memory
 from miliary.kernels.forks import allow_forks, die_with
 
@@ -61,12 +62,10 @@ def _import(names: tuple[str, ...]) -> bool:
     They would say what is wrong with what cannot be imported.
     """
     missing = [name for name in names if name not in sys.modules]
-    # Modules stay: to look for garbage among them takes a tenth of their time.
-    gc.disable()
-    for name in missing:
-        with contextlib.suppress(Exception):
-            importlib.import_module(name)
-    gc.enable()
+    with lean_imports():
+        for name in missing:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
     return bool(missing)
 
 

@@ -15,6 +15,9 @@ from typing import Any
 SUMMARY, PROVENANCE, REPORT = "summary.json", "provenance.json", "report.html"
 THUMBNAIL = "thumbnail.webp"
 
+#: The columns of `rinds.csv`, in their order.
+RIND_COLUMNS = ("lung", "x_mm", "y_mm", "z_mm", "thickness_mm")
+
 #: What `provenance.json` says for a folder to be one of ours.
 TOOL = "miliary"
 

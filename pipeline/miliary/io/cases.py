@@ -17,10 +17,8 @@ from miliary.compare import CaseRecord, LungRecord, RindRecord
 from miliary.config import config_hash
 from miliary.errors import CaseFolderError
 from miliary.findings import Sensitivity
+from miliary.io.case_places import RIND_COLUMNS
 from miliary.io.tables import numbers, read_csv
-
-#: The columns of `rinds.csv`, in their order.
-RIND_COLUMNS = ("lung", "x_mm", "y_mm", "z_mm", "thickness_mm")
 
 _NUMBERS = ("diameter_mm", "score", "x_mm", "y_mm", "z_mm")
 _COLUMNS = (*_NUMBERS, "lung", "zone")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
 
 from miliary.arrays import FloatArray, IntArray
+from miliary.kernels.roots import find_root
 
 #: Width of the negative Gaussian over that of the positive one, in plane.
 HALO = 3.0
@@ -103,6 +103,6 @@ def width_in_plane(enhancement: float) -> float:
             rise = (1 + enhancement) * (np.exp(-0.5 * x**2) - 0.5)
             return float(rise - weight * (np.exp(-0.5 * (x / HALO) ** 2) - 0.5))
 
-        return float(optimize.brentq(excess, 0.1, 3.0))
+        return find_root(excess, 0.1, 3.0)
 
     return 2.0 * float(np.sqrt(half_width(1) * half_width(2)))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import optimize
 
 from miliary.arrays import FloatArray
+from miliary.kernels.roots import find_root
 
 #: Bounds of the fall of a tail, per unit.
 _FALL = (0.05, 20.0)
@@ -48,7 +48,7 @@ def continue_tail(distance: FloatArray, weight: FloatArray, width: float) -> tup
     if excess(low) < 0 or excess(high) > 0:
         fall = low if excess(low) < 0 else high
     else:
-        fall = float(optimize.brentq(excess, low, high))
+        fall = find_root(excess, low, high)
     beyond = n / np.expm1(fall * width)
     # Fisher information of the fall: the variance of a truncated exponential, n times.
     variance = 1 / fall**2 - width**2 / (4 * np.sinh(fall * width / 2) ** 2)

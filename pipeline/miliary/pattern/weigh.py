@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from miliary.arrays import FloatArray
+from miliary.kernels.roots import find_root
 
 #: Scores are kept this far from 0 and 1, where their log odds end.
 _SURE = 1e-6
@@ -46,6 +47,6 @@ def weigh_nodules(score: FloatArray, expected_false: float | None) -> FloatArray
     def surplus(move: float) -> float:
         return float(special.expit(-(logits + move)).sum() - false)
 
-    move = float(optimize.brentq(surplus, -_REACH, _REACH))
+    move = find_root(surplus, -_REACH, _REACH)
     weights: FloatArray = special.expit(logits + move)
     return weights

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from miliary import __version__
-from miliary.report.slabs import data_uri
 from miliary.report.templating import content_security_policy, environment
+from miliary.report.uris import data_uri
 
 _STATUS_ORDER = {"failed": 0, "degraded": 1, "ok": 2}
 _FLAGS = ("present", "indeterminate", "absent", "not_assessable")

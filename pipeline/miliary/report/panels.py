@@ -21,7 +21,8 @@ from PIL import Image
 
 from miliary.report.charts import AMBER, GREY, INK, Band, Chart, Line, Mark, Rule
 from miliary.report.scenes import Key, Scene, cividis
-from miliary.report.slabs import data_uri, jpeg_uri
+from miliary.report.slabs import jpeg_uri
+from miliary.report.uris import data_uri
 
 _PANEL_INCH = (3.6, 2.6)
 _DPI = 170

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 import io
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from PIL import Image
 from miliary.analysis import Analysis
 from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray, LabelArray
 from miliary.config.report import ReportSettings
+from miliary.report.uris import data_uri
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,21 +300,3 @@ def jpeg_uri(pixels: LabelArray, quality: int) -> str:
     packed = io.BytesIO()
     Image.fromarray(pixels).save(packed, "JPEG", quality=quality, subsampling=0)
     return data_uri(packed.getvalue(), "image/jpeg")
-
-
-def data_uri(content: bytes, kind: str) -> str:
-    """Write bytes as a data URI.
-
-    Parameters
-    ----------
-    content : bytes
-        The file.
-    kind : str
-        Its media type.
-
-    Returns
-    -------
-    str
-        `data:kind;base64,...`.
-    """
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -14,7 +14,7 @@ import numpy as np
 
 from miliary.arrays import AnyArray, FloatArray
 from miliary.report.charts import GREY, INK, Band, Bars, Chart, Line, Mark, Marker, Rule, ticks
-from miliary.report.slabs import data_uri
+from miliary.report.uris import data_uri
 
 #: Width of a chart and of what its axes enclose, in pixels at which a letter has its size.
 _WIDTH, _INNER, _TALL = 360, 296, 196

@@ -6,8 +6,9 @@ import numpy as np
 
 from miliary.report.charts import AMBER, ticks
 from miliary.report.scenes import Key, Scene, cividis
-from miliary.report.slabs import data_uri, jpeg_uri
+from miliary.report.slabs import jpeg_uri
 from miliary.report.svg import document, dots_of, path_of, words
+from miliary.report.uris import data_uri
 
 _WIDTH = 360
 #: Of the strip below for a rule, a scale or a row of the legend, and of an entry of that.

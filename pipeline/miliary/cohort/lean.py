@@ -1,0 +1,49 @@
+"""Imports without what libraries import of others and a case has no use for."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+#: pydicom asks for it to download test files, and does without.
+_UNWANTED = ("requests",)
+
+#: SciPy imports whatever NumPy names, be it the generator of Fortran wrappers.
+_UNUSED_OF_NUMPY = {"f2py", "testing"}
+
+
+@contextlib.contextmanager
+def lean_imports() -> Iterator[None]:
+    """Import pydicom and SciPy without a fifth of what they would: a quarter of a second.
+
+    For the processes of `miliary run` alone. Afterwards all can be imported as ever.
+
+    Yields
+    ------
+    None
+        To import in.
+    """
+    blocked = [name for name in _UNWANTED if name not in sys.modules]
+    # What stands for a module and is None cannot be imported.
+    sys.modules.update(dict.fromkeys(blocked))  # type: ignore[arg-type]
+    numpy: Any = importlib.import_module("numpy")
+    named = numpy.__all__
+    submodules: set[str] = getattr(numpy, "__numpy_submodules__", set())
+    numpy.__all__ = [name for name in named if name not in _UNUSED_OF_NUMPY]
+    # What `dir` tells besides. Another version may have no such set, and imports a little more.
+    hidden = submodules & _UNUSED_OF_NUMPY
+    submodules -= hidden
+    # Modules stay: to look for garbage among them takes a tenth of their time.
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        numpy.__all__ = named
+        submodules |= hidden
+        for name in blocked:
+            del sys.modules[name]
