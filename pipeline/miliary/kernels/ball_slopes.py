@@ -48,25 +48,34 @@ def ball_share_and_slopes(
     """
     shifts, weights, sigma = _quadrature(psf_sigma_mm)
     dtype = offset_mm.dtype.type
-    share, by_radius, inward = np.zeros((3, len(offset_mm), offset_mm.shape[2]), dtype)
-    by_offset = np.zeros(offset_mm.shape, dtype)
-    for shift, weight in zip(shifts.astype(dtype), weights.astype(dtype), strict=True):
-        moved = offset_mm - shift[:, None]
-        moved *= moved
-        distance = np.sqrt(moved.sum(axis=1))
-        np.maximum(distance, dtype(_NEAREST_SIGMAS * sigma), out=distance)
-        value, by_distance, slope = _isotropic(distance, radius_mm[:, None], sigma)
-        value *= weight
-        share += value
-        slope *= weight
-        by_radius += slope
-        by_distance /= distance
-        by_distance *= weight
-        inward += by_distance
-        for axis in np.flatnonzero(shift):
-            by_offset[:, axis] -= by_distance * shift[axis]
-    by_offset += inward[:, None] * offset_mm
-    return share, by_offset, by_radius
+    # In units of sigma from here on.
+    offset = offset_mm * dtype(1 / sigma)
+    radius = (radius_mm * dtype(1 / sigma)).astype(dtype)[:, None]
+    shifted = np.flatnonzero(shifts.any(axis=0)).tolist()
+    unshifted = np.zeros_like(offset[:, 0])
+    for axis in {0, 1, 2}.difference(shifted):
+        unshifted += offset[:, axis] * offset[:, axis]
+    share, rim, inward = np.zeros((3, *unshifted.shape), dtype)
+    by_offset = np.zeros_like(offset)
+    for shift, weight in zip((shifts / sigma).astype(dtype), weights.astype(dtype), strict=True):
+        distance = unshifted.copy()
+        for axis in shifted:
+            step = offset[:, axis] - shift[axis]
+            step *= step
+            distance += step
+        np.sqrt(distance, out=distance)
+        parts = _isotropic(np.maximum(distance, dtype(_NEAREST_SIGMAS), out=distance), radius, weight)
+        for total, part in zip((share, rim, inward), parts, strict=True):
+            total += part
+        for axis in shifted:
+            by_offset[:, axis] -= parts[2] * shift[axis]
+    offset *= inward[:, None]
+    by_offset += offset
+    by_offset *= dtype(1 / sigma)
+    # The share has grown at the rim by what is lost inside.
+    share -= rim
+    rim *= radius * dtype(1 / sigma)
+    return share, by_offset, rim
 
 
 @functools.lru_cache(maxsize=8)
@@ -89,26 +98,29 @@ def _quadrature(
 
 
 def _isotropic(
-    r: FloatArray, radius: FloatArray, sigma: float
+    r: FloatArray, radius: FloatArray, weight: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Share, derivative by distance, derivative by radius, for an isotropic spread."""
-    below, above = (radius - r) / sigma, (radius + r) / sigma
+    """Give parts of an isotropic spread, times a weight; lengths are in units of its sigma.
+
+    They are the share without the rim, the rim, which times the radius is the derivative by the
+    radius too, and the derivative by the distance over the distance.
+    """
+    below, above = radius - r, radius + r
     near, far = _bell(below), _bell(above)
     share = _half_erf(below, near)
     share += _half_erf(above, far)
-    per_r = _PEAK / r
+    share *= weight
+    per_r = np.divide(1.0, r, out=r)
     # The places of `below` and `above` are used again: memory touched first is what takes time.
-    gap = np.subtract(near, far, out=below)
-    rim = np.multiply(per_r, gap, out=above)
-    rim *= sigma
-    share -= rim
-    per_r *= radius / sigma
+    rim = np.subtract(near, far, out=below)
+    rim *= per_r
+    rim *= weight * r.dtype.type(_PEAK)
     near += far
-    near *= per_r
-    rim /= r
-    rim -= near
-    gap *= per_r
-    return share, rim, gap
+    near *= radius * (weight * r.dtype.type(_PEAK))
+    inward = np.subtract(rim, near, out=above)
+    per_r *= per_r
+    inward *= per_r
+    return share, rim, inward
 
 
 def _bell(x: FloatArray) -> FloatArray:

@@ -250,15 +250,16 @@ def add_balls(
         diameters_mm,
         psf_sigma_mm,
     )
-    z, y, x = np.nonzero(share > 0)
+    drawn = np.flatnonzero(share > 0)
+    voxels = np.unravel_index(drawn, share.shape)
     # The level of the lung, ball by ball, spread over the voxels by the nearest ball.
     level = _lung_levels(smoothed, middle, spacing, lung_limit_hu, reach_mm)
-    nearest = _nearest_balls(middle * spacing, (z, y, x), spacing)
+    nearest = _nearest_balls(middle * spacing, voxels, spacing)
     here = level[nearest]
     tissue = np.broadcast_to(tissue_hu, len(middle))[nearest]
-    filled = np.clip((smoothed[z, y, x] - here) / (tissue - here), 0.0, 1.0)
-    result = np.array(image, np.float32)
-    result[z, y, x] += share[z, y, x] * (tissue - here) * (1.0 - filled)
+    filled = np.clip((smoothed.ravel()[drawn] - here) / (tissue - here), 0.0, 1.0)
+    result = np.array(image, np.float32, order="C")
+    result.ravel()[drawn] += share.ravel()[drawn] * (tissue - here) * (1.0 - filled)
     return result
 
 
