@@ -11,8 +11,10 @@ from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.config.quality import QualitySettings
 from miliary.findings import FWHM_PER_SIGMA, ImageQuality
 from miliary.kernels.edgefit import EdgeFit, find_faces, fit_edges, spread_across
+from miliary.kernels.inside import choose_inside
 from miliary.kernels.noise import deviations, gather_cubes
 from miliary.kernels.overshoot import Overshoot, halo_across, width_in_plane
+from miliary.kernels.slabs import over_slabs, slab_of
 
 #: An edge counts as one along z when its normal has more than half of its square there.
 _ALONG_Z = 0.5
@@ -21,6 +23,9 @@ _ALONG_Z = 0.5
 #: along z, by fits with none of it and with these two; too little to tell counts as none.
 _IN_PLANE, _N_TRIED = 0.3, 160
 _TRIED, _LEAST, _MOST = (0.15, 0.3), 0.05, 1.0
+
+#: Voxels looked at at a time: what they need stays in the cache.
+_SLAB = 2**18
 
 #: Soft tissue with any noise on it; no more than a first sieve.
 _TISSUE_SIEVE_HU = 150.0
@@ -240,13 +245,17 @@ def _cube_shape(side_mm: float, anatomy: Anatomy, hu: AnyArray) -> tuple[int, in
 
 def _lung_places(anatomy: Anatomy, settings: QualitySettings) -> IntArray:
     """Middles of cubes in the parenchyma; any evaluable lung where none of it is deep enough."""
-    evaluable = anatomy.evaluable_labels > 0
-    deep = evaluable & (anatomy.pleura_mm > settings.noise_pleura_mm)
-    deep &= anatomy.vessel_mm > settings.noise_vessel_mm
-    flat = np.flatnonzero(deep)
-    if len(flat) == 0:
-        flat = np.flatnonzero(evaluable)
-    return np.column_stack(np.unravel_index(_spread(flat, settings.n_cubes), deep.shape))
+    deep = np.empty(anatomy.geometry.shape, bool)
+
+    def look(start: int, stop: int) -> None:
+        part = slice(start, stop)
+        np.greater(anatomy.evaluable_labels[part], 0, out=deep[part])
+        deep[part] &= anatomy.pleura_mm[part] > settings.noise_pleura_mm
+        deep[part] &= anatomy.vessel_mm[part] > settings.noise_vessel_mm
+
+    over_slabs(look, len(deep), slab_of(deep.shape, _SLAB))
+    chosen = choose_inside(deep, settings.n_cubes)
+    return chosen if len(chosen) else choose_inside(anatomy.evaluable_labels > 0, settings.n_cubes)
 
 
 def _tissue_cubes(hu: AnyArray, anatomy: Anatomy, settings: QualitySettings) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray, LabelArray
 from miliary.config.vessels import VesselSettings
-from miliary.kernels.distances import deeper_than, within
+from miliary.kernels.bitmasks import Bits, pack, unpack
 from miliary.kernels.filters import smooth_in_slabs
 from miliary.kernels.hessian import eigenvalues_at
 from miliary.kernels.inside import cap_inside, median_inside, spread_inside
@@ -67,37 +67,41 @@ def find_vessels(
     # With lung outside too, the wall makes no ridges along the pleura.
     image = cap_inside(hu, inside, ceiling=settings.ceiling_hu, outside=lung_hu)
     found = _answers(_Scan(image, inside, lung_hu, spacing), settings)
-    # What follows takes as much memory again.
     del image
-    thick = deeper_than(_says(found, _BRIGHT), settings.thick_mm, spacing)
+    return _in_one_piece(found, inside, spacing, settings)
+
+
+def _in_one_piece(
+    found: LabelArray, inside: BoolArray, spacing_mm: FloatArray, settings: VesselSettings
+) -> BoolArray:
+    """Choose of what filters answer to the pieces that are vessels."""
+    thick = _says(found, _BRIGHT).eroded(settings.thick_mm, spacing_mm)
     # What is dense but thin must answer as a tube: so nodules on large vessels stay out.
-    solid = within(thick, settings.thick_mm, spacing)
-    blobs = _says(found, _BLOB) & ~solid
-    mask = _says(found, _LOW) & ~within(blobs, settings.blob_radius_mm, spacing)
+    solid = thick.grown(settings.thick_mm, spacing_mm)
+    blobs = _says(found, _BLOB).without(solid)
+    mask = _says(found, _LOW).without(blobs.grown(settings.blob_radius_mm, spacing_mm))
     # A stub on a large vessel is a nodule that leans on it; a branch goes on.
-    side = mask & ~within(solid, settings.rim_mm, spacing)
+    side = mask.without(solid.grown(settings.rim_mm, spacing_mm))
     stays = long_components(
-        side, side, spacing, min_length_mm=settings.min_branch_mm, max_fill=np.inf
+        unpack(side), None, spacing_mm, min_length_mm=settings.min_branch_mm, max_fill=np.inf
     )
-    mask &= stays | ~side
-    mask |= solid & inside
-    mask = long_components(
-        mask,
-        solid | _says(found, _HIGH),
-        spacing,
+    mask = mask.without(side).either(pack(stays)).either(solid.both(pack(inside)))
+    long = long_components(
+        unpack(mask),
+        unpack(solid.either(_says(found, _HIGH))),
+        spacing_mm,
         min_length_mm=settings.min_length_mm,
         max_fill=settings.max_fill,
     )
     # Last, so that a vessel with a gap beside a nodule is still one, and long.
-    fine = _says(found, _FINE) & mask
-    mask &= solid | ~within(fine, settings.blob_radius_mm, spacing)
-    return mask
+    mask = pack(long)
+    fine = _says(found, _FINE).both(mask).grown(settings.blob_radius_mm, spacing_mm)
+    return unpack(mask.without(fine.without(solid)))
 
 
-def _says(found: LabelArray, answer: np.uint8) -> BoolArray:
+def _says(found: LabelArray, answer: np.uint8) -> Bits:
     """Where filters gave an answer."""
-    said: BoolArray = (found & answer) > 0
-    return said
+    return pack(found, where=answer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +142,7 @@ def _answers(scan: _Scan, settings: VesselSettings) -> LabelArray:
         _look_at(scan, found, sample, (scale, next_scale), where, around_mm, settings)
         if next_scale is not None and next_scale > settings.fine_blob_wide_mm:
             # Something dense is there on coarse scales only near what is dense on finer ones.
-            where = _says(found, _DENSE)
+            where = unpack(_says(found, _DENSE))
             around_mm = _FINER_SIGMAS * float(np.sqrt(next_scale**2 - scale**2))
     _look_finer(scan, found, settings)
     return found
@@ -245,8 +249,8 @@ def _own(slab: FloatArray, part: slice) -> FloatArray:
 
 def _look_finer(scan: _Scan, found: LabelArray, settings: VesselSettings) -> None:
     """Look for fine blobs beside what is wide, in all that can become vessel."""
-    wanted = within(_says(found, _WIDE), settings.beside_mm, scan.spacing_mm)
-    wanted &= _says(found, _LOW | _BRIGHT)
+    beside = _says(found, _WIDE).grown(settings.beside_mm, scan.spacing_mm)
+    wanted = unpack(beside.both(_says(found, _LOW | _BRIGHT)))
     scale = max(settings.fine_blob_mm, settings.fine_blob_steps * float(scan.spacing_mm.min()))
 
     def look(part: slice, slab: FloatArray) -> None:

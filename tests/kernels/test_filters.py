@@ -12,7 +12,9 @@ from miliary.kernels.filters import (
     gaussian_reach,
     smooth,
     smooth_at,
+    smooth_in_slabs,
     smooth_inner,
+    smooth_where,
 )
 from oracles_detect import SHAPE, SPACING
 
@@ -92,30 +94,51 @@ def test_chosen_voxels_are_blurred_as_the_whole(rng, monkeypatch, dtype):
     assert smooth_at(image, voxels[:0], 0.85, SPACING).shape == (0,)
 
 
-@pytest.mark.parametrize("around_mm", [0.0, 3.0])
-def test_what_is_wanted_is_blurred_as_the_whole_with_its_neighbours(rng, around_mm):
+def assembled(image, sigma_mm, spacing, **options):
+    """Slabs with their halo put together; what no slab holds stays NaN."""
+    whole, halo = np.full(image.shape, np.nan, np.float32), options.get("halo", 0)
+
+    def keep(part, slab):
+        low, high = max(part.start - halo, 0), min(part.stop + halo, len(image))
+        assert slab.shape == (high - low, *image.shape[1:])
+        whole[low:high] = slab
+
+    smooth_in_slabs(image, sigma_mm, spacing, keep, **options)
+    return whole
+
+
+@pytest.mark.parametrize(("around_mm", "halo"), [(0.0, 0), (3.0, 0), (3.0, 2)])
+def test_what_is_wanted_is_blurred_as_the_whole_with_its_neighbours(rng, around_mm, halo):
     image, spacing = rng.normal(-850, 60, (40, 70, 75)).astype(np.float32), SPACING
     where = np.zeros(image.shape, bool)
     where[5, 31, 64], where[30:33, 2, 3] = True, True
-    part = smooth(image, 1.3, spacing, where=where, around_mm=around_mm)
+    part = assembled(image, 1.3, spacing, where=where, around_mm=around_mm, halo=halo)
     grid = np.meshgrid(*(np.arange(-4, 5) * step for step in spacing), indexing="ij")
     near = sum(g**2 for g in grid) <= around_mm**2
     near |= np.all([np.abs(g) < 1.5 * s for g, s in zip(grid, spacing, strict=True)], axis=0)
     near = ndimage.binary_dilation(where, near)
-    assert_allclose(part[near], smooth(image, 1.3, spacing)[near], rtol=1e-6)
+    if halo == 0:
+        assert_allclose(part[near], smooth(image, 1.3, spacing)[near], rtol=1e-6)
+    known = ~np.isnan(part)
+    assert_allclose(part[known], smooth(image, 1.3, spacing)[known], rtol=1e-6)
+    assert known[where].all()
+    assert known.mean() < 0.7
+
+
+def test_where_wanted_an_image_is_blurred_with_its_neighbours(rng):
+    image = rng.normal(-850, 60, (40, 70, 75)).astype(np.float32)
+    where = np.zeros(image.shape, bool)
+    where[5, 31, 64], where[30:33, 2, 3] = True, True
+    part, near = smooth_where(image, 1.3, SPACING, where), ndimage.binary_dilation(where)
+    assert_allclose(part[near], smooth(image, 1.3, SPACING)[near], rtol=1e-6)
     assert np.isnan(part).mean() > 0.3
-
-
-def test_a_blur_can_take_the_place_of_another(rng):
-    image = rng.normal(-850, 60, SHAPE).astype(np.float32)
-    place = smooth(image, 0.8, SPACING)
-    assert smooth(image, 1.3, SPACING, into=place) is place
-    assert_array_equal(place, smooth(image, 1.3, SPACING))
 
 
 def test_nothing_wanted_is_nothing_blurred(rng):
     image = rng.normal(-850, 60, SHAPE)
-    assert np.isnan(smooth(image, 1.3, SPACING, where=np.zeros(SHAPE, bool))).all()
+    nowhere = np.zeros(SHAPE, bool)
+    assert np.isnan(smooth_where(image, 1.3, SPACING, nowhere)).all()
+    assert np.isnan(assembled(image, 1.3, SPACING, where=nowhere)).all()
 
 
 def test_inputs_stay_as_they_are(rng):

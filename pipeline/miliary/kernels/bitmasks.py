@@ -55,6 +55,53 @@ class Bits:
         """
         return Bits(self.words & other.words, self.shape, self.frame)
 
+    def either(self, other: Bits) -> Bits:
+        """Give what is in any of two masks.
+
+        Parameters
+        ----------
+        other : Bits
+            A mask of the same shape and frame.
+
+        Returns
+        -------
+        Bits
+            Their union.
+        """
+        return Bits(self.words | other.words, self.shape, self.frame)
+
+    def without(self, other: Bits) -> Bits:
+        """Give what is in this mask and not in another.
+
+        Parameters
+        ----------
+        other : Bits
+            A mask of the same shape and frame.
+
+        Returns
+        -------
+        Bits
+            The difference.
+        """
+        return Bits(self.words & ~other.words, self.shape, self.frame)
+
+    def eroded(self, radius_mm: float, spacing_mm: FloatArray) -> Bits:
+        """Erode the mask with a ball; the end of the frame does not erode.
+
+        Parameters
+        ----------
+        radius_mm : float
+            Radius of the ball.
+        spacing_mm : (3,) float
+            Voxel size along z, y and x.
+
+        Returns
+        -------
+        Bits
+            Voxels whose centre is farther than the radius from every centre outside the mask.
+        """
+        return self.flipped().grown(radius_mm, spacing_mm).flipped()
+
     def flipped(self) -> Bits:
         """Swap the mask and its background, frame included.
 
@@ -138,15 +185,19 @@ def blank_bits(shape: tuple[int, int, int]) -> Bits:
     return Bits(np.zeros((*shape[:2], -(-shape[2] // 64)), _WORD), shape, (0, 0, 0))
 
 
-def pack(mask: BoolArray, frame: tuple[int, int, int] = (0, 0, 0)) -> Bits:
+def pack(
+    mask: AnyArray, frame: tuple[int, int, int] = (0, 0, 0), *, where: np.uint8 | None = None
+) -> Bits:
     """Pack a mask.
 
     Parameters
     ----------
-    mask : (Z, Y, X) bool
-        The mask.
+    mask : (Z, Y, X) bool or uint8
+        The mask, or an image of bits.
     frame : (3,) int
         Empty voxels to put round it, on each side along z, y and x.
+    where : uint8 or None
+        Of an image of bits: any of these makes a voxel one of the mask.
 
     Returns
     -------
@@ -160,7 +211,8 @@ def pack(mask: BoolArray, frame: tuple[int, int, int] = (0, 0, 0)) -> Bits:
 
     def work(start: int, stop: int) -> None:
         rows = np.zeros((stop - start, n_y, n_words * 64), bool)
-        rows[..., wide : wide + n_x] = mask[start:stop]
+        part = mask[start:stop]
+        rows[..., wide : wide + n_x] = part if where is None else part & where
         packed = np.packbits(rows.ravel(), bitorder="little").view(_WORD)
         inner = words[deep + start : deep + stop, high : high + n_y]
         inner[...] = packed.reshape(inner.shape)

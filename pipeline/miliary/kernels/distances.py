@@ -116,7 +116,7 @@ def deeper_than(mask: BoolArray, radius_mm: float, spacing_mm: FloatArray) -> Bo
     if _is_large(radius_mm, spacing_mm):
         deep: BoolArray = to_other_voxels(mask, spacing_mm) > radius_mm * (1 + _ROUNDING)
         return deep
-    return unpack(pack(mask).flipped().grown(radius_mm, spacing_mm).flipped())
+    return unpack(pack(mask).eroded(radius_mm, spacing_mm))
 
 
 def deep_inside(labels: AnyArray, depth_mm: float, spacing_mm: FloatArray) -> BoolArray:
@@ -176,7 +176,7 @@ def close_gaps(mask: BoolArray, radius_mm: float, spacing_mm: FloatArray) -> Boo
         closed = deeper_than(grown, radius_mm, spacing_mm)
         return closed[deep:-deep, high:-high, wide:-wide] | mask
     grown_bits = pack(mask, (deep, high, wide)).grown(radius_mm, spacing_mm)
-    return unpack(grown_bits.flipped().grown(radius_mm, spacing_mm).flipped())
+    return unpack(grown_bits.eroded(radius_mm, spacing_mm))
 
 
 def _boxes(labels: AnyArray) -> list[tuple[int, tuple[slice, ...]]]:

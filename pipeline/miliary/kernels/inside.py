@@ -91,3 +91,32 @@ def spread_inside(inside: BoolArray, most: int) -> IntArray:
         chosen.append(z * size + np.flatnonzero(inside[z])[-passed % every :: every])
         passed += count
     return np.concatenate(chosen)
+
+
+def choose_inside(inside: BoolArray, most: int) -> IntArray:
+    """Choose some voxels of a mask, the first and the last and evenly spread between.
+
+    Parameters
+    ----------
+    inside : (Z, Y, X) bool
+        Where to choose.
+    most : int
+        How many, or all where there are fewer.
+
+    Returns
+    -------
+    (N, 3) int
+        Voxels, in the order of memory.
+    """
+    counts = np.array([np.count_nonzero(section) for section in inside], np.intp)
+    passed = np.concatenate([[0], np.cumsum(counts)])
+    total = int(passed[-1])
+    ranks = np.linspace(0, total - 1, min(most, total)).astype(np.intp)
+    bounds = np.searchsorted(ranks, passed)
+    chosen = [np.empty((0, 3), np.intp)]
+    # Slice by slice: the places of all voxels of a lung are larger than its image.
+    for z in np.flatnonzero(np.diff(bounds)):
+        flat = np.flatnonzero(inside[z])[ranks[bounds[z] : bounds[z + 1]] - passed[z]]
+        y, x = np.unravel_index(flat, inside.shape[1:])
+        chosen.append(np.column_stack([np.full(len(flat), z), y, x]))
+    return np.concatenate(chosen)

@@ -14,6 +14,8 @@ from miliary.kernels.slabs import on_threads
 
 #: So many labels are quicker compared one by one than looked up.
 _FEW = 6
+#: Slices that are counted at a time.
+_SECTIONS = 16
 
 
 def block_mean(
@@ -144,8 +146,13 @@ def components(mask: BoolArray) -> tuple[IntArray, IntArray]:
     if n_labels <= _FEW:
         sizes = [np.count_nonzero(labels == label) for label in range(1, n_labels + 1)]
         return labels, np.array([0, *sizes])
-    # Counted where the mask is: the background is mostly larger.
-    return labels, np.bincount(labels[mask], minlength=1)
+    # Counted where the mask is, as the background is mostly larger; part by part, as counting
+    # makes eight bytes of each.
+    counted: IntArray = np.zeros(n_labels + 1, np.intp)
+    for start in range(0, len(mask), _SECTIONS):
+        part = slice(start, start + _SECTIONS)
+        counted += np.bincount(labels[part][mask[part]], minlength=n_labels + 1)
+    return labels, counted
 
 
 def members(labels: IntArray, chosen: BoolArray) -> BoolArray:
@@ -197,6 +204,27 @@ def fill_holes(mask: BoolArray) -> BoolArray:
     filled = mask.copy()
     filled.ravel()[gaps.take(is_hole[labels]).voxels()] = True
     return filled
+
+
+def largest_part(mask: BoolArray) -> BoolArray:
+    """Give the largest component of a mask.
+
+    Parameters
+    ----------
+    mask : (Z, Y, X) bool
+        The object.
+
+    Returns
+    -------
+    (Z, Y, X) bool
+        It alone; of several as large the first, nothing of an empty mask.
+    """
+    runs = Runs.of(mask)
+    labels, n_labels = runs.label(6)
+    sizes = np.bincount(labels, runs.lengths, max(n_labels, 1))
+    kept = mask.copy()
+    kept.ravel()[runs.take(labels != np.argmax(sizes)).voxels()] = False
+    return kept
 
 
 def keep_large(mask: BoolArray, min_voxels: float) -> BoolArray:
@@ -275,7 +303,7 @@ def bounding_box(mask: BoolArray, margin: IntArray | tuple[int, ...] = (0, 0, 0)
     return bounds, _bounds(rows, margin[1]), _bounds(columns, margin[2])
 
 
-def _bounds(used: BoolArray, margin: int) -> slice:
+def _bounds(used: BoolArray, margin: int = 0) -> slice:
     """From the first to the last used place, and some beyond."""
     places = np.flatnonzero(used)
     if len(places) == 0:
@@ -297,8 +325,20 @@ def label_boxes(labels: LabelArray) -> dict[int, AnyBox]:
     dict of int to tuple of three slices
         Of the labels that there are, ascending; a fifth of the time of SciPy's.
     """
-    masks = ((label, labels == label) for label in range(1, int(labels.max(initial=0)) + 1))
-    return {label: bounding_box(mask) for label, mask in masks if mask.any()}
+    known = range(1, int(labels.max(initial=0)) + 1)
+    sections = np.zeros((len(known), len(labels)), bool)
+    seen = np.zeros((len(known), *labels.shape[1:]), bool)
+    # Slice by slice: masks of the whole image would be as large as it.
+    for z, section in enumerate(labels):
+        for here, plane, label in zip(sections[:, z : z + 1], seen, known, strict=True):
+            found = section == label
+            here[0] = found.any()
+            plane |= found
+    return {
+        label: (_bounds(here), _bounds(plane.any(axis=1)), _bounds(plane.any(axis=0)))
+        for label, here, plane in zip(known, sections, seen, strict=True)
+        if here.any()
+    }
 
 
 def split_in_two(

@@ -76,7 +76,7 @@ def blob_cores(values: FloatArray, *, min_ratio: float, min_response: float) -> 
 
 def long_components(
     mask: BoolArray,
-    seeds: BoolArray,
+    seeds: BoolArray | None,
     spacing_mm: FloatArray,
     *,
     min_length_mm: float,
@@ -86,8 +86,10 @@ def long_components(
 
     Parameters
     ----------
-    mask, seeds : (Z, Y, X) bool
-        The object, and where it is sure.
+    mask : (Z, Y, X) bool
+        The object.
+    seeds : (Z, Y, X) bool or None
+        Where it is sure; None where all of it is.
     spacing_mm : (3,) float
         Voxel size along z, y and x.
     min_length_mm : float
@@ -111,7 +113,8 @@ def long_components(
     volume = np.bincount(of_run, runs.lengths, n_labels) * float(np.prod(spacing_mm))
     stays = (diagonal >= min_length_mm) & (volume <= max_fill * diagonal**3)
     kept = np.zeros(mask.shape, bool)
-    stays &= _holding(runs.take(stays[of_run]), of_run[stays[of_run]], seeds, n_labels)
+    if seeds is not None:
+        stays &= _holding(runs.take(stays[of_run]), of_run[stays[of_run]], seeds, n_labels)
     kept.ravel()[runs.take(stays[of_run]).voxels()] = True
     return kept
 

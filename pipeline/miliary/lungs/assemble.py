@@ -50,7 +50,7 @@ def build_anatomy(
     walls = airway_walls(volume.hu[masks.box], masks.airway_mask, spacing, settings)
     # By products: a choice of voxels takes eight times as long.
     evaluable = labels * ~unseen
-    volumes = {side: _ml(labels == label, masks) for side, label in SIDES.items()}
+    volumes = {side: _ml_of(labels, label, masks) for side, label in SIDES.items()}
     lungs = []
     for side, label in SIDES.items():
         if volumes[side] == 0:
@@ -87,7 +87,7 @@ def _missing(volumes: dict[str, float], masks: LungMasks) -> list[str]:
     for side, label in SIDES.items():
         if volumes[side] > 0:
             continue
-        airless_ml = _ml(masks.hemithorax_labels == label, masks)
+        airless_ml = _ml_of(masks.hemithorax_labels, label, masks)
         instead = f" Some {airless_ml:.0f} ml without air lie in its place." if airless_ml else ""
         notes.append(f"No aerated {side} lung was found.{instead}")
     return notes
@@ -97,7 +97,7 @@ def _lumps(masks: LungMasks, settings: LungSettings) -> BoolArray | None:
     """Dense tissue inside the lungs that is too thick for a vessel: masses and consolidation."""
     spacing, radius = masks.geometry.spacing_mm, settings.lump_radius_mm
     # Most lungs have none: what is left of vessels, if anything, shows where to look closely.
-    thick = masks.dense.flipped().grown(radius / 2, spacing).flipped()
+    thick = masks.dense.eroded(radius / 2, spacing)
     if not thick.any:
         return None
     box = bounding_box(unpack(thick), np.ceil(radius / spacing).astype(int) + 1)
@@ -133,10 +133,9 @@ def _describe(
     other = max(ml for name, ml in volumes.items() if name != side)
     lump_ml = 0.0 if lump is None else _ml(lump & (masks.lung_labels == label), masks)
     excluded = [Excluded("mass or consolidation", lump_ml)] if lump_ml > 0 else []
-    hemithorax = masks.hemithorax_labels == label
-    airless = bool(masks.airless_labels.any())
-    for kind, reason in KINDS.items() if airless else ():
-        ml = _ml(hemithorax & (masks.airless_labels == kind), masks)
+    airless = _airless_of(masks, label)
+    for kind, reason in KINDS.items():
+        ml = _ml_of(airless, kind, masks)
         if ml > 0:
             excluded.append(Excluded(reason, ml))
     notes = [
@@ -156,12 +155,12 @@ def _describe(
     lung = Lung(
         side,
         volumes[side],
-        _ml(evaluable == label, masks),
+        _ml_of(evaluable, label, masks),
         tuple(excluded),
-        hemithorax_ml=_ml(hemithorax, masks),
+        hemithorax_ml=_ml_of(masks.hemithorax_labels, label, masks),
         rind_mm=float(rinds[0].thickness_mm.mean()) if rinds else None,
     )
-    if airless and hemithorax[masks.airless_labels > 0].any():
+    if airless.any():
         notes.append(_share_note(lung))
     return replace(lung, notes=tuple(notes))
 
@@ -176,6 +175,19 @@ def _share_note(lung: Lung) -> str:
         f"The {lung.side} hemithorax of {lung.hemithorax_ml:.0f} ml holds {told}{thick}; "
         f"{100 * share:.0f} % of it can be judged."
     )
+
+
+def _airless_of(masks: LungMasks, label: int) -> LabelArray:
+    """Kinds of what holds no air in one hemithorax; nothing at all where there is none."""
+    if not masks.any_airless:
+        return masks.airless_labels[:0]
+    return masks.airless_labels * (masks.hemithorax_labels == label)
+
+
+def _ml_of(labels: LabelArray, label: int, masks: LungMasks) -> float:
+    """Volume of a label, slice by slice: its mask would be as large as the image."""
+    n = sum(int(np.count_nonzero(section == label)) for section in labels)
+    return float(n) * masks.geometry.voxel_ml
 
 
 def _ml(mask: BoolArray, masks: LungMasks) -> float:

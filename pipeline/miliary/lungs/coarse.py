@@ -19,6 +19,7 @@ from miliary.kernels.regions import (
     fill_holes,
     label_means,
     label_parts,
+    largest_part,
     members,
     split_in_two,
 )
@@ -155,6 +156,8 @@ def _opened_lung(
     coarse: Coarse, rest: BoolArray, body: BoolArray, settings: LungSettings
 ) -> BoolArray:
     """Find regions as dense as lung, with the body before and behind them."""
+    if np.count_nonzero(rest) * coarse.voxel_ml < settings.open_lung_ml:
+        return np.zeros_like(rest)
     labels, sizes = components(rest)
     lung = sizes * coarse.voxel_ml >= settings.open_lung_ml
     if lung.any():
@@ -169,10 +172,9 @@ def _opened_lung(
 
 def _body(hu: FloatArray) -> BoolArray:
     """Tissue of the body: the largest region that is denser than air."""
-    labels, sizes = components(hu > TISSUE_HU)
-    if not sizes.any():
+    body = largest_part(hu > TISSUE_HU)
+    if not body.any():
         raise AnatomyError("the image must show a body, got nothing denser than air; check it")
-    body: BoolArray = labels == np.argmax(sizes)
     return body
 
 

@@ -25,6 +25,8 @@ _OUT, _SHELL, _CORE = 0, 1, 2
 #: The same for each side in one image, a bit each, and where air of the bronchi may be.
 _SHELL_OF, _CORE_OF = ({1: np.uint8(bit), 2: np.uint8(2 * bit)} for bit in (1, 4))
 _LUMEN = np.uint8(16)
+#: What any of the labels of lungs has some bit of.
+_ANY = np.uint8(255)
 #: By how much the coarse grid may be off in telling midway from lung to wall: 2 and 6 HU in a
 #: phantom and in lidc-0314.
 _UNSURE_HU = 30.0
@@ -72,6 +74,11 @@ class LungMasks:
     rinds: tuple[RindMap, ...]
     carina_z: float | None
     cut: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def any_airless(self) -> bool:
+        """Whether anything holds no air; one zero stands for an image of them."""
+        return self.airless_labels.strides != (0, 0, 0) and bool(self.airless_labels.any())
 
 
 def refine_lungs(
@@ -121,7 +128,7 @@ def refine_lungs(
         box=fine,
         geometry=geometry,
         lung_labels=labels,
-        dense=drawn.dense.both(pack(labels > 0)),
+        dense=drawn.dense.both(pack(labels, where=_ANY)),
         airway_mask=drawn.air,
         hemithorax_labels=hemithorax,
         airless_labels=kinds,
@@ -168,7 +175,7 @@ class _Drawn:
         plan = lumen * _LUMEN
         for side, state in states.items():
             plan |= (state == _SHELL) * _SHELL_OF[side] | (state == _CORE) * _CORE_OF[side]
-        where = stretch(plan, factors, geometry.shape) > 0
+        where = stretch(plan > 0, factors, geometry.shape)
         guesses = {
             side: _midway(coarse_hu[state != _OUT], settings) for side, state in states.items()
         }
