@@ -26,7 +26,7 @@ def judge(
     """Judge whether the pattern is miliary, criterion by criterion.
 
     Present needs every criterion met but those that no scan of this kind can tell; absent needs
-    one that is surely not met; everything between is indeterminate.
+    one that is told not to be met; everything between is indeterminate.
 
     Parameters
     ----------
