@@ -40,6 +40,18 @@ _REPLICATES = {
 }
 _WITHOUT = {FIT: {"none": 10, "metastases": 6}, MEASURE: {"none": 44, "metastases": 32}}
 
+#: Pattern and number of nodules of cases that are measured besides, and how many of each.
+_FRESH = {
+    ("none", 0): 40,
+    ("metastases", 0): 8,
+    ("random", 100): 10,
+    ("random", 300): 6,
+    ("centrilobular", 100): 12,
+    ("centrilobular", 300): 4,
+    ("perilymphatic", 100): 10,
+    ("perilymphatic", 300): 4,
+}
+
 #: Hard cases, how often each for measuring; a third of it for fitting.
 _HARD = {
     "random, base to apex 2:1": 4,
@@ -96,6 +108,8 @@ class Case:
 def declare(first: int) -> list[Case]:
     """List the cases of a stage, `FIT` or `MEASURE`, those of every kind evenly spread."""
     cases = [*_matrix(first), *_hard(first), *_real(first)]
+    if first == MEASURE:
+        cases += _fresh(first + 800)
     order = np.random.default_rng(first).permutation(len(cases))
     return [cases[k] for k in order]
 
@@ -118,6 +132,19 @@ def _matrix(first: int) -> list[Case]:
         name = f"{first + number}-{pattern}-{n}"
         seed = first + number
         cases.append(Case(name, "matrix", pattern, pattern, n, noise_hu, grid, side, seed))
+    return cases
+
+
+def _fresh(first: int) -> list[Case]:
+    """Cases of the matrix that were declared when the rules were last changed, and not before."""
+    cells = list(product(_GRIDS, _NOISES_HU, ("both", "right", "both", "left")))
+    wished = [kind for kind, times in _FRESH.items() for _ in range(times)]
+    cases = []
+    for k, (pattern, n) in enumerate(wished):
+        grid, noise_hu, lungs = cells[5 * k % len(cells)]
+        lungs = lungs if n else "both"
+        name = f"{first + k}-{pattern}-{n}"
+        cases.append(Case(name, "matrix", pattern, pattern, n, noise_hu, grid, lungs, first + k))
     return cases
 
 

@@ -432,8 +432,13 @@ def test_false_positives_are_told_from_the_tail_whatever_the_nodules(rng):
     assert max(told) < 0.5 * truth
 
 
-def test_false_positives_are_no_more_than_what_was_found(rng):
-    below = special.expit(rng.uniform(-1.0, 1.3, 300))
-    expected, _ = expect_false(np.append(below, 0.9), made_trials(rng), 1.0, 0.8, SETTINGS)
-    assert expected <= 1.0
+def test_a_few_candidates_do_not_tell_of_a_tail_that_no_scan_has(rng):
+    # More just below the operating point than farther off: alone they would go on without end.
+    below = special.expit(rng.uniform(0.4, 1.3, 30))
+    expected, error = expect_false(below, made_trials(rng), 1.0, 0.8, SETTINGS)
+    usual = 30 / np.expm1(SETTINGS.tail_fall * SETTINGS.tail_logits)
+    assert usual < expected < 4 * usual
+    assert error < expected
+    alone = replace(SETTINGS, tail_spread=10.0)
+    assert expect_false(below, made_trials(rng), 1.0, 0.8, alone)[0] > 5 * expected
     assert expect_false(np.array([0.9]), made_trials(rng), 1.0, 0.8, SETTINGS) == (None, None)

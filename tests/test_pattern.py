@@ -16,7 +16,7 @@ import oracles_pattern as made
 from miliary.config.pattern import CLUES, PatternSettings
 from miliary.findings import Calibration, Distribution
 from miliary.nodules import Nodules
-from miliary.pattern import count_by_lung, involved_lungs, judge, name_pattern
+from miliary.pattern import LungCount, count_by_lung, involved_lungs, judge, name_pattern
 
 SETTINGS = PatternSettings()
 BOTH = made.BOTH
@@ -114,7 +114,7 @@ def test_between_two_patterns_there_is_no_call(pleura, pairs):
     assert verdict(scene=unclear).flag == "indeterminate"
 
 
-def test_neither_surely_many_nor_surely_few_is_indeterminate():
+def test_neither_surely_many_nor_likely_few_is_indeterminate():
     counts = (made.count("right", 60, numerous=None), made.count("left", 50, numerous=None))
     assert criterion("numerous", counts).met is None
     assert verdict(counts).flag == "indeterminate"
@@ -340,7 +340,7 @@ def test_wide_pixels_and_low_sensitivity_cannot_be_judged():
     assert criterion("assessable", sight=replace(CLEAR, sensitivity=None)).met is True
 
 
-def test_few_found_where_little_is_seen_are_not_surely_few():
+def test_few_found_where_little_is_seen_are_not_few():
     few = tuple(
         replace(count, n=20, per_l=15.0, low=10.0, high=25.0, probability_numerous=0.0)
         for count in BOTH
@@ -353,6 +353,16 @@ def test_few_found_where_little_is_seen_are_not_surely_few():
     dimly = replace(CLEAR, sensitivity=0.35)
     assert verdict(few, sight=dimly).flag == "indeterminate"
     assert name(made.scene(), few, dimly).label == "indeterminate"
+
+
+@pytest.mark.parametrize("n", range(12))
+def test_few_are_told_with_the_probability_that_names_a_distribution(n):
+    # One small lung: 6 nodules would be numerous, 5.4 of them seen, beside 2 false ones.
+    counts = (LungCount("right", n, 0.2, n / 0.2, 0.0, 99.0, 0.5, false=2.0),)
+    seen = replace(CLEAR, sensitivity=0.9)
+    chance = stats.gamma.sf(0.9 * SETTINGS.numerous_per_l * 0.2 + 2.0, n + 0.5)
+    met = criterion("numerous", counts, sight=seen).met
+    assert met is (False if chance <= 1 - SETTINGS.min_probability else None)
 
 
 def test_chance_of_numerous_is_averaged_over_what_false_positives_are_expected(rng):

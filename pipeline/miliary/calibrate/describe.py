@@ -245,10 +245,14 @@ def expect_false(
     if litres <= 0 or not window.any():
         return None, None
     weight = 1.0 - _share_of_nodules(logit[window], logit, trials, limit, width)
-    beyond, error = continue_tail(logit[window] - (limit - width), weight, width)
-    # No more of those found can be false than were found.
-    accepted = float(np.count_nonzero(logit >= limit))
-    return float(min(beyond, accepted) / litres), float(error / litres)
+    beyond, error = continue_tail(
+        logit[window] - (limit - width),
+        weight,
+        width,
+        fall=settings.tail_fall,
+        spread=settings.tail_spread,
+    )
+    return beyond / litres, error / litres
 
 
 def _share_of_nodules(

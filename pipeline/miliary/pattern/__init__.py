@@ -5,7 +5,6 @@ from miliary.pattern.counts import (
     Sight,
     count_by_lung,
     involved_lungs,
-    surely_few,
 )
 from miliary.pattern.judge import judge
 from miliary.pattern.name import CLASSES, name_pattern
@@ -18,5 +17,4 @@ __all__ = [
     "involved_lungs",
     "judge",
     "name_pattern",
-    "surely_few",
 ]

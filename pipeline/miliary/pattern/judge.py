@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from miliary.config.pattern import PatternSettings
 from miliary.findings import Criterion, Distribution, Pattern, Share, SizeSummary, Verdict
-from miliary.pattern.counts import LungCount, Sight, judge_sight, surely_few
+from miliary.pattern.counts import LungCount, Sight, are_few, judge_sight
 from miliary.pattern.name import CLASSES
 
 #: Named distributions that are not the miliary one.
@@ -26,7 +26,7 @@ def judge(
     """Judge whether the pattern is miliary, criterion by criterion.
 
     Present needs every criterion met but those that no scan of this kind can tell; absent needs
-    one that is surely not met; everything between is indeterminate.
+    one that is told not to be met; everything between is indeterminate.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def _numerous(counts: tuple[LungCount, ...], sight: Sight, settings: PatternSett
     if any(count.numerous for count in counts):
         met: bool | None = True
     else:
-        met = False if surely_few(counts, sight, settings) else None
+        met = False if are_few(counts, sight, settings) else None
     told = "; ".join(
         f"{c.side} lung {c.n} nodules, {c.per_l:.0f} a litre ({c.low:.0f} to {c.high:.0f})"
         for c in counts

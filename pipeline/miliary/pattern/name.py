@@ -10,7 +10,7 @@ from miliary.config.pattern import PatternSettings
 from miliary.findings import Clue, Distribution, Pattern
 from miliary.nodules import Nodules
 from miliary.pattern.clues import Count, gather_clues, log_likelihood
-from miliary.pattern.counts import LungCount, Sight, involved_lungs, judge_sight, surely_few
+from miliary.pattern.counts import LungCount, Sight, are_few, involved_lungs, judge_sight
 from miliary.pattern.weigh import weigh_nodules
 
 CLASSES = ("random", "centrilobular", "perilymphatic")
@@ -132,7 +132,7 @@ def _label(
             return best, tuple(reasons)
         few = f"{n_true:.0f} nodules, false positives taken out, do not bear a call"
         return "indeterminate", (*reasons, f"{few}; {settings.min_nodules} would.")
-    if surely_few(counts, sight, settings, doubt=1 - settings.min_probability):
+    if are_few(counts, sight, settings):
         limit = settings.numerous_per_l
         few = (
             f"Without the false positives expected, fewer than {limit:g} nodules a litre: too few "
