@@ -37,6 +37,6 @@ def test_afterwards_all_can_be_imported_and_garbage_is_looked_for():
         "from miliary.cohort.lean import lean_imports\n"
         "with lean_imports():\n    from scipy import special\n"
         "assert before == (list(numpy.__all__), set(dir(numpy))) and gc.isenabled()\n"
-        "import numpy.f2py, miliary.lungs"
+        "import numpy.f2py, numpy.testing, scipy.optimize"
     )
-    assert there >= {"numpy.f2py", "numpy.testing", "miliary.lungs"}
+    assert there >= {"numpy.f2py", "numpy.testing", "scipy.optimize"}

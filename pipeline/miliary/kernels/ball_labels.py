@@ -73,12 +73,40 @@ def list_ball_labels(
     labels : (V,) int
         Number of the ball of each, from 1.
     """
-    which, found = _voxels_in_balls(shape, index_zyx, np.nan_to_num(diameter_mm) / 2, spacing_mm)
     centres, inside = _centre_voxels(shape, index_zyx)
+    radius_mm = np.nan_to_num(diameter_mm) / 2
+    which, held = _voxels_in_balls(shape, index_zyx, radius_mm, spacing_mm)
     # Who comes first has a voxel; centres do, for of two that touch neither may lose the one
     # voxel that it has for certain.
-    voxels, first = np.unique(np.concatenate([centres[::-1], found]), return_index=True)
+    voxels, first = np.unique(np.concatenate([centres[::-1], held]), return_index=True)
     return voxels, np.concatenate([np.flatnonzero(inside)[::-1], which])[first] + 1
+
+
+def list_ball_voxels(
+    shape: tuple[int, int, int],
+    spacing_mm: FloatArray,
+    index_zyx: FloatArray,
+    diameter_mm: FloatArray,
+) -> IntArray:
+    """List the voxels that `label_balls` gives a label, of whichever ball.
+
+    Parameters
+    ----------
+    shape : (3,) int
+        Shape of the grid.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+    index_zyx : (N, 3) float
+        Centres, as indices.
+    diameter_mm : (N,) float
+        Diameters; NaN for the centre voxel alone.
+
+    Returns
+    -------
+    (V,) int
+        Flat indices, increasing, each once.
+    """
+    return list_ball_labels(shape, spacing_mm, index_zyx, diameter_mm)[0]
 
 
 def _centre_voxels(
@@ -93,8 +121,9 @@ def _centre_voxels(
 def _voxels_in_balls(
     shape: tuple[int, int, int], index_zyx: FloatArray, radius_mm: FloatArray, spacing_mm: AnyArray
 ) -> tuple[IntArray, IntArray]:
-    """List the voxels whose centre lies in a ball: rows of the balls, in order, and flat indices."""
-    which, voxels = [np.empty(0, np.intp)], [np.empty(0, np.intp)]
+    """List the voxels whose centre lies in a ball: rows of balls, in order, and flat indices."""
+    which: list[IntArray] = [np.empty(0, np.intp)]
+    voxels: list[IntArray] = [np.empty(0, np.intp)]
     half = np.ceil(radius_mm[:, None] / spacing_mm).astype(np.intp)
     # Balls that reach as far are looked at together.
     for size in np.unique(half, axis=0):
