@@ -93,8 +93,9 @@ def _centre_voxels(
 def _voxels_in_balls(
     shape: tuple[int, int, int], index_zyx: FloatArray, radius_mm: FloatArray, spacing_mm: AnyArray
 ) -> tuple[IntArray, IntArray]:
-    """List the voxels whose centre lies in a ball: rows of the balls, in order, and flat indices."""
-    which, voxels = [np.empty(0, np.intp)], [np.empty(0, np.intp)]
+    """List the voxels whose centres lie in balls: rows of the balls, in order; flat indices."""
+    which: list[IntArray] = [np.empty(0, np.intp)]
+    voxels: list[IntArray] = [np.empty(0, np.intp)]
     half = np.ceil(radius_mm[:, None] / spacing_mm).astype(np.intp)
     # Balls that reach as far are looked at together.
     for size in np.unique(half, axis=0):

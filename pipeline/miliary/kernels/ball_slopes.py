@@ -64,7 +64,9 @@ def ball_share_and_slopes(
             step *= step
             distance += step
         np.sqrt(distance, out=distance)
-        parts = _isotropic(np.maximum(distance, dtype(_NEAREST_SIGMAS), out=distance), radius, weight)
+        parts = _isotropic(
+            np.maximum(distance, dtype(_NEAREST_SIGMAS), out=distance), radius, weight
+        )
         for total, part in zip((share, rim, inward), parts, strict=True):
             total += part
         for axis in shifted:

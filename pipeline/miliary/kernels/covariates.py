@@ -121,7 +121,9 @@ def simulate_counts(
     # Two thousand samples of three thousand bins: a quarter of the memory of int64.
     total = int(np.sum(n_per_stratum))
     drawn = np.zeros((n_simulations, *weights.shape), np.min_scalar_type(-max(total, 1)))
-    for stratum, (n, row) in enumerate(zip(np.asarray(n_per_stratum).tolist(), weights, strict=True)):
+    for stratum, (n, row) in enumerate(
+        zip(np.asarray(n_per_stratum).tolist(), weights, strict=True)
+    ):
         if n > 0 and row.sum() > 0:
             filled = np.flatnonzero(row)
             share = row[filled] / row[filled].sum()

@@ -218,9 +218,7 @@ def make_curve(
     known = np.isfinite(values).all(axis=0)
     expected, low, high = (np.full(len(r_mm), np.nan) for _ in range(3))
     if known.any() and len(values) > 1:
-        test = envelope_test(
-            values[:, known], alternative="two-sided", alpha=alpha, ranks=ranks
-        )
+        test = envelope_test(values[:, known], alternative="two-sided", alpha=alpha, ranks=ranks)
         expected[known] = values[1:, known].mean(axis=0)
         low[known], high[known] = test.low, test.high
     return Curve(function, lung, r_mm, values[0].copy(), expected, low, high)
