@@ -187,7 +187,8 @@ def nearest_within(
         if first < last:
             nearest[:, rows] = (left[rows] @ sweep.right[..., first:last]).min(axis=2)
     np.maximum(nearest, 0.0, out=nearest)
-    return np.sqrt(nearest, out=nearest)
+    np.sqrt(nearest, out=nearest)
+    return nearest
 
 
 def _alike(along_mm: FloatArray, limits_mm: FloatArray) -> list[IntArray]:
