@@ -278,7 +278,7 @@ def _nearest_balls(
     halfway = (along[1:] + along[:-1]) / 2
     # A table of slices: the voxels are many.
     slices = np.arange(int(voxels[0].max(initial=0)) + 1) * spacing[0]
-    nearest = order[np.searchsorted(halfway, slices)][voxels[0]]
+    nearest: IntArray = order[np.searchsorted(halfway, slices)][voxels[0]]
     squares = np.zeros(len(nearest))
     for axis, column in enumerate(voxels):
         steps = column * spacing[axis] - middle_mm[:, axis].take(nearest)

@@ -56,7 +56,8 @@ def cut_cubes(image: AnyArray, first_zyx: IntArray, shape: tuple[int, int, int])
     """
     # Whole cubes are copied row by row: an eighth of the time of an index for each voxel.
     z, y, x = np.asarray(first_zyx, np.intp).T
-    return sliding_window_view(image, shape)[z, y, x]
+    cubes: AnyArray = sliding_window_view(image, shape)[z, y, x]
+    return cubes
 
 
 def deviations(cubes: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -186,7 +186,9 @@ def nearest_within(
     for rows, first, last in zip(blocks, firsts.tolist(), lasts.tolist(), strict=True):
         if first < last:
             nearest[:, rows] = (left[rows] @ sweep.right[..., first:last]).min(axis=2)
-    return np.sqrt(np.maximum(nearest, 0.0, out=nearest), out=nearest)
+    np.maximum(nearest, 0.0, out=nearest)
+    np.sqrt(nearest, out=nearest)
+    return nearest
 
 
 def _alike(along_mm: FloatArray, limits_mm: FloatArray) -> list[IntArray]:

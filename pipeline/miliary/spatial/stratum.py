@@ -138,7 +138,8 @@ class Stratum:
             for part in self._parts():
                 total += np.bincount(bin_of(values[part]), self._chance(seen[part]), n_bins)
             return total
-        return self._joint(values, bin_of, n_bins) @ chances.astype(float)
+        sums: FloatArray = self._joint(values, bin_of, n_bins, seen) @ chances.astype(float)
+        return sums
 
     def count_and_weigh(
         self, values: AnyArray, bin_of: Callable[[AnyArray], IntArray], n_bins: int
@@ -163,18 +164,22 @@ class Stratum:
         """
         if self.sensitivity is None or self.chances is None:
             return self.count(values, bin_of, n_bins), self.weigh(values, bin_of, n_bins)
-        joint = self._joint(values, bin_of, n_bins)
+        joint = self._joint(values, bin_of, n_bins, self.sensitivity)
         return joint.sum(axis=1), joint @ self.chances.astype(float)
 
     def _joint(
-        self, values: AnyArray, bin_of: Callable[[AnyArray], IntArray], n_bins: int
+        self,
+        values: AnyArray,
+        bin_of: Callable[[AnyArray], IntArray],
+        n_bins: int,
+        seen: AnyArray,
     ) -> IntArray:
         """Count how often each chance comes in each bin: half the time of summing chances."""
         n_chances = 0 if self.chances is None else len(self.chances)
         joint = np.zeros(n_bins * n_chances, np.intp)
         for part in self._parts():
             cells = bin_of(values[part]) * np.int32(n_chances)
-            cells += self.sensitivity[part]
+            cells += seen[part]
             joint += np.bincount(cells, minlength=len(joint))
         return joint.reshape(n_bins, n_chances)
 

@@ -337,7 +337,7 @@ def _bounds(labels: LabelArray, label: int) -> Box | None:
 
 
 def _places_of(inside: BoolArray) -> IntArray:
-    """List the voxels of a mask as flat indices, slice by slice: each takes eight bytes at first."""
+    """List the voxels of a mask as flat indices, slice by slice: each is eight bytes at first."""
     places = np.empty(np.count_nonzero(inside), np.int32)
     end = 0
     for number, part in enumerate(inside):
