@@ -77,6 +77,10 @@ class DistanceImage:
         values = _in_mm(self.steps)
         return values if dtype is None else values.astype(dtype)
 
+    def __eq__(self, other: object) -> Any:
+        """Where distances are the same, as of any array."""
+        return np.asarray(self) == other
+
     def __lt__(self, limit_mm: float) -> BoolArray:
         """Where distances are less."""
         less: BoolArray = self.steps < _at_most(np.ceil(limit_mm * STEPS_PER_MM))

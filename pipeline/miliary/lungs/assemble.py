@@ -181,7 +181,8 @@ def _airless_of(masks: LungMasks, label: int) -> LabelArray:
     """Kinds of what holds no air in one hemithorax; nothing at all where there is none."""
     if not masks.any_airless:
         return masks.airless_labels[:0]
-    return masks.airless_labels * (masks.hemithorax_labels == label)
+    airless: LabelArray = masks.airless_labels * (masks.hemithorax_labels == label)
+    return airless
 
 
 def _ml_of(labels: LabelArray, label: int, masks: LungMasks) -> float:
