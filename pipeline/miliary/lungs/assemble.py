@@ -49,7 +49,7 @@ def build_anatomy(
         unseen |= lump
     walls = airway_walls(volume.hu[masks.box], masks.airway_mask, spacing, settings)
     # By products: a choice of voxels takes eight times as long.
-    evaluable = labels * ~unseen
+    evaluable = labels * np.logical_not(unseen, out=unseen)
     volumes = {side: _ml_of(labels, label, masks) for side, label in SIDES.items()}
     lungs = []
     for side, label in SIDES.items():
