@@ -43,6 +43,8 @@ class Runs:
         Runs
             None of an empty mask.
         """
+        if mask.size == 0:
+            return cls(np.empty(0, np.intp), np.empty(0, np.intp), mask.shape)
         width = mask.shape[2] + 1
         first, last = [], []
         # Slice by slice: where runs begin and end is an image of its own, but stays in the cache.
