@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import oracles_anatomy as oracles
-from miliary.kernels.bitmasks import ball_rows, pack, unpack
+from miliary.kernels.bitmasks import ball_rows, blank_bits, pack, unpack
 
 SPACING = np.array([1.25, 0.7, 0.8])
 
@@ -24,6 +24,34 @@ def test_packing_and_unpacking_changes_nothing(rng, width, frame):
     )
     assert_array_equal(unpack(bits), mask)
     assert_array_equal(unpack(bits.flipped()), ~mask)
+
+
+def test_bits_of_an_image_make_a_mask(rng):
+    image = rng.integers(0, 8, (35, 5, 67)).astype(np.uint8)
+    assert_array_equal(unpack(pack(image, where=np.uint8(5))), (image & 5) > 0)
+
+
+def test_masks_are_joined_as_sets_are(rng):
+    one, other = rng.random((2, 35, 5, 67)) > 0.5
+    first, second = pack(one), pack(other)
+    assert_array_equal(unpack(first.both(second)), one & other)
+    assert_array_equal(unpack(first.either(second)), one | other)
+    assert_array_equal(unpack(first.without(second)), one & ~other)
+    assert first.any
+    assert not first.without(first).any
+
+
+def test_a_blank_mask_takes_the_rows_of_another(rng):
+    mask, blank = rng.random((35, 5, 67)) > 0.5, blank_bits((35, 5, 67))
+    assert not unpack(blank).any()
+    blank.words[3:9] = pack(mask[3:9]).words
+    assert_array_equal(unpack(blank)[3:9], mask[3:9])
+
+
+def test_a_mask_is_eroded_where_its_background_grows(rng):
+    mask = rng.random((9, 11, 70)) > 0.02
+    eroded = unpack(pack(mask).eroded(1.6, SPACING))
+    assert_array_equal(eroded, ~oracles.within(~mask, 1.6, SPACING))
 
 
 def test_the_frame_is_empty_and_flipped_it_is_full():

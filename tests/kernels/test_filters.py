@@ -14,7 +14,6 @@ from miliary.kernels.filters import (
     smooth_at,
     smooth_in_slabs,
     smooth_inner,
-    smooth_where,
 )
 from oracles_detect import SHAPE, SPACING
 
@@ -125,19 +124,9 @@ def test_what_is_wanted_is_blurred_as_the_whole_with_its_neighbours(rng, around_
     assert known.mean() < 0.7
 
 
-def test_where_wanted_an_image_is_blurred_with_its_neighbours(rng):
-    image = rng.normal(-850, 60, (40, 70, 75)).astype(np.float32)
-    where = np.zeros(image.shape, bool)
-    where[5, 31, 64], where[30:33, 2, 3] = True, True
-    part, near = smooth_where(image, 1.3, SPACING, where), ndimage.binary_dilation(where)
-    assert_allclose(part[near], smooth(image, 1.3, SPACING)[near], rtol=1e-6)
-    assert np.isnan(part).mean() > 0.3
-
-
 def test_nothing_wanted_is_nothing_blurred(rng):
     image = rng.normal(-850, 60, SHAPE)
     nowhere = np.zeros(SHAPE, bool)
-    assert np.isnan(smooth_where(image, 1.3, SPACING, nowhere)).all()
     assert np.isnan(assembled(image, 1.3, SPACING, where=nowhere)).all()
 
 

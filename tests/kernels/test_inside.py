@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from miliary.kernels.inside import cap_inside, median_inside, spread_inside
+from miliary.kernels.inside import cap_inside, choose_inside, median_inside, spread_inside
 
 SHAPE = (19, 23, 29)
 
@@ -33,7 +33,20 @@ def test_no_voxel_has_no_median(rng):
 def test_inside_a_ceiling_and_outside_one_value(rng):
     image, inside = rng.integers(-1000, 900, SHAPE).astype(np.int16), rng.random(SHAPE) > 0.4
     before = image.copy()
-    capped = cap_inside(image, inside, ceiling=100.0, outside=-850.5)
+    capped = cap_inside(image.astype(np.float32), inside, ceiling=100.5, outside=-850.5)
     assert capped.dtype == np.float32
-    assert_array_equal(capped, np.where(inside, np.minimum(image, 100.0), -850.5))
+    assert_array_equal(capped, np.where(inside, np.minimum(image, 100.5), -850.5))
+    capped = cap_inside(image, inside, ceiling=100.0, outside=-850.6)
+    assert capped.dtype == np.int16
+    assert_array_equal(capped, np.where(inside, np.minimum(image, 100), -851))
     assert_array_equal(image, before)
+
+
+def test_voxels_are_chosen_from_the_first_to_the_last_of_a_mask(rng):
+    inside = rng.random(SHAPE) > 0.6
+    inside[[0, 5]] = False
+    every = np.argwhere(inside)
+    assert_array_equal(choose_inside(inside, inside.size), every)
+    ranks = np.linspace(0, len(every) - 1, 50).astype(int)
+    assert_array_equal(choose_inside(inside, 50), every[ranks])
+    assert choose_inside(np.zeros(SHAPE, bool), 5).shape == (0, 3)

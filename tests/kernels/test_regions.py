@@ -18,9 +18,11 @@ from miliary.kernels.regions import (
     label_boxes,
     label_means,
     label_parts,
+    largest_part,
     members,
     split_in_two,
     stretch,
+    stretch_slab,
 )
 
 SHAPE, SPACING = (19, 23, 29), np.array([1.25, 0.7, 0.8])
@@ -166,3 +168,19 @@ def test_gas_in_tissue_is_bowel_and_gas_in_lung_is_not():
         min_soft_share=0.6,
     )
     assert_array_equal(found, bowel)
+
+
+def test_the_largest_part_stays_alone(rng):
+    mask = rng.random(SHAPE) > 0.6
+    labels, sizes = components(mask)
+    assert_array_equal(largest_part(mask), labels == np.argmax(sizes))
+    assert not largest_part(np.zeros(SHAPE, bool)).any()
+
+
+def test_slabs_are_stretched_as_the_whole_is(rng):
+    image, shape = rng.integers(0, 9, (4, 5, 6)).astype(np.uint8), (11, 14, 6)
+    whole = stretch(image, (3, 3, 1), shape)
+    assert_array_equal(whole, np.kron(image, np.ones((3, 3, 1), np.uint8))[:11, :14])
+    for part in (slice(0, 4), slice(4, 8), slice(8, 11)):
+        slab = stretch_slab(image, (3, 3, 1), part, (part.stop - part.start, *shape[1:]))
+        assert_array_equal(slab, whole[part])

@@ -11,9 +11,14 @@ from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray, LabelArray
 from miliary.config.fissures import FissureSettings
 from miliary.fissures.surface import Evidence
 from miliary.kernels.distances import deep_inside, within
-from miliary.kernels.filters import smooth_where
+from miliary.kernels.filters import smooth_in_slabs
 from miliary.kernels.inside import cap_inside, median_inside
-from miliary.kernels.plates import bright_curvature, coplanar_support, sheet_points
+from miliary.kernels.plates import (
+    bright_curvature,
+    coplanar_support,
+    describe_sheets,
+    sheet_differences,
+)
 
 #: Voxels that tell the noise of the response.
 _NOISE_SAMPLE = 40000
@@ -85,8 +90,10 @@ def find_sheets(
     index = np.argwhere(deep[inner]) + 1
     # Between thick slices a narrower filter would see nothing.
     sigma_mm = max(settings.sigma_mm, settings.sigma_steps * float(spacing_mm.max()))
-    smoothed = _without_vessels(hu, lung_labels, vessel_mask, spacing_mm, sigma_mm, settings)
-    chosen, normals, offset = _sheet_voxels(smoothed, index * jumps, spacing_mm, sigma_mm, settings)
+    lungs = lung_labels > 0
+    image = _without_vessels(hu, lungs, vessel_mask, spacing_mm, settings)
+    looked = _Looked.at(image, lungs, index * jumps, spacing_mm, sigma_mm, settings)
+    chosen, normals, offset = looked.sheets(settings)
     # Half the diagonal of the lattice: another of its voxels is nearer to a sheet farther away.
     near = np.abs(offset) < np.linalg.norm(step_mm) / 2
     index, normals, offset = index[chosen][near], normals[near], offset[near]
@@ -100,29 +107,77 @@ def find_sheets(
     return Sheets(found, labels, deep, step_mm)
 
 
-def _sheet_voxels(
-    smoothed: FloatArray,
-    index: IntArray,
-    spacing_mm: FloatArray,
-    sigma_mm: float,
-    settings: FissureSettings,
-) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Choose voxels that a sheet passes; gives them, their normals and the way to its middle."""
-    shape = smoothed.shape
-    flat = index @ np.array([shape[1] * shape[2], shape[2], 1])
-    width_mm, scale = float(np.hypot(sigma_mm, settings.psf_mm)), sigma_mm**2
-    # A part tells the noise; the full Hessian is taken only where the image is bright at all.
-    sample = flat[:: max(1, len(flat) // _NOISE_SAMPLE)]
-    usual = sheet_points(smoothed, sample, spacing_mm, width_mm=width_mm, scale=scale)[0]
-    noise = float(np.median(usual)) if len(usual) else 0.0
-    least = max(settings.min_strength_hu, settings.min_strength_noise * noise)
-    curved = bright_curvature(smoothed, flat, spacing_mm, width_mm=width_mm)
-    bright = np.flatnonzero(scale * curved > least)
-    strength, second, normals, offset = sheet_points(
-        smoothed, flat[bright], spacing_mm, width_mm=width_mm, scale=scale
-    )
-    kept = (strength > least) & (second < settings.max_second * strength)
-    return bright[kept], normals[kept], offset[kept]
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """What the smoothed image says at the lattice; it is not kept itself.
+
+    Parameters
+    ----------
+    bright : (N,) int
+        Which of the voxels may be bright enough, in order.
+    curved_hu : (N,) float32
+        How much these are curved, whichever way.
+    differences : (9, N) float32
+        What tells of a sheet there.
+    sample : (9, M) float32
+        The same of some of all voxels, which tell the noise.
+    width_mm, scale : float
+        Standard deviation of a sheet's profile, and factor of curvatures.
+    """
+
+    bright: IntArray
+    curved_hu: FloatArray
+    differences: FloatArray
+    sample: FloatArray
+    width_mm: float
+    scale: float
+
+    @classmethod
+    def at(
+        cls,
+        image: AnyArray,
+        lungs: BoolArray,
+        index: IntArray,
+        spacing_mm: FloatArray,
+        sigma_mm: float,
+        settings: FissureSettings,
+    ) -> _Looked:
+        """Look at some voxels, in the order of memory."""
+        width_mm, scale = float(np.hypot(sigma_mm, settings.psf_mm)), sigma_mm**2
+        ranks = np.arange(0, len(index), max(1, len(index) // _NOISE_SAMPLE))
+        parts: dict[int, tuple[IntArray, FloatArray, FloatArray, FloatArray]] = {}
+
+        def look(part: slice, slab: FloatArray) -> None:
+            first, last = np.searchsorted(index[:, 0], [part.start, part.stop])
+            begin = max(part.start - 1, 0)
+            flat = np.ravel_multi_index(tuple((index[first:last] - [begin, 0, 0]).T), slab.shape)
+            curved = scale * bright_curvature(slab, flat, spacing_mm, width_mm=width_mm)
+            # The full Hessian is taken only where the image is bright at all.
+            bright = np.flatnonzero(curved > settings.min_strength_hu)
+            few = flat[ranks[slice(*np.searchsorted(ranks, [first, last]))] - first]
+            differences, sample = (
+                sheet_differences(slab, some, spacing_mm, width_mm=width_mm)
+                for some in (flat[bright], few)
+            )
+            parts[part.start] = first + bright, curved[bright], differences, sample
+
+        smooth_in_slabs(image, sigma_mm, spacing_mm, look, where=lungs, halo=1)
+        none = np.empty(0, np.intp), np.empty(0), np.empty((9, 0)), np.empty((9, 0))
+        columns = zip(none, *(parts[start] for start in sorted(parts)), strict=True)
+        bright, curved, differences, sample = (np.concatenate(one, axis=-1) for one in columns)
+        return cls(bright, curved, differences, sample, width_mm, scale)
+
+    def sheets(self, settings: FissureSettings) -> tuple[IntArray, FloatArray, FloatArray]:
+        """Choose voxels that a sheet passes; gives them, normals and the way to its middle."""
+        usual = describe_sheets(self.sample, width_mm=self.width_mm, scale=self.scale)[0]
+        noise = float(np.median(usual)) if len(usual) else 0.0
+        least = max(settings.min_strength_hu, settings.min_strength_noise * noise)
+        bright = self.curved_hu > least
+        strength, second, normals, offset = describe_sheets(
+            self.differences[:, bright], width_mm=self.width_mm, scale=self.scale
+        )
+        kept = (strength > least) & (second < settings.max_second * strength)
+        return self.bright[bright][kept], normals[kept], offset[kept]
 
 
 def _weigh(
@@ -142,15 +197,13 @@ def _weigh(
 
 def _without_vessels(
     hu: AnyArray,
-    lung_labels: LabelArray,
+    lungs: BoolArray,
     vessel_mask: BoolArray,
     spacing_mm: FloatArray,
-    sigma_mm: float,
     settings: FissureSettings,
-) -> FloatArray:
-    """Smooth the lungs with lung in place of vessels and of all that is outside."""
-    lungs = lung_labels > 0
+) -> AnyArray:
+    """The lungs with lung in place of vessels and of all that is outside."""
     lung_hu = median_inside(hu, lungs, every=_MEDIAN_EVERY) if lungs.any() else settings.cap_hu
-    inside = lungs & ~within(vessel_mask, settings.vessel_margin_mm, spacing_mm)
-    image = cap_inside(hu, inside, ceiling=settings.cap_hu, outside=lung_hu)
-    return smooth_where(image, sigma_mm, spacing_mm, lungs)
+    inside = within(vessel_mask, settings.vessel_margin_mm, spacing_mm)
+    np.greater(lungs, inside, out=inside)
+    return cap_inside(hu, inside, ceiling=settings.cap_hu, outside=lung_hu)

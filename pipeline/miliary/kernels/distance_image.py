@@ -77,24 +77,28 @@ class DistanceImage:
         values = _in_mm(self.steps)
         return values if dtype is None else values.astype(dtype)
 
+    def __eq__(self, other: object) -> Any:
+        """Where distances are the same, as of any array."""
+        return np.asarray(self) == other
+
     def __lt__(self, limit_mm: float) -> BoolArray:
         """Where distances are less."""
-        less: BoolArray = self.steps < _at_most(np.ceil(limit_mm * STEPS_PER_MM))
+        less: BoolArray = self.steps < _first_from(limit_mm)
         return less
 
     def __le__(self, limit_mm: float) -> BoolArray:
         """Where distances are no more."""
-        less: BoolArray = self.steps <= _at_most(np.floor(limit_mm * STEPS_PER_MM))
+        less: BoolArray = self.steps <= _last_to(limit_mm)
         return less
 
     def __gt__(self, limit_mm: float) -> BoolArray:
         """Where distances are more."""
-        more: BoolArray = self.steps > _at_most(np.floor(limit_mm * STEPS_PER_MM))
+        more: BoolArray = self.steps > _last_to(limit_mm)
         return more
 
     def __ge__(self, limit_mm: float) -> BoolArray:
         """Where distances are no less."""
-        more: BoolArray = self.steps >= _at_most(np.ceil(limit_mm * STEPS_PER_MM))
+        more: BoolArray = self.steps >= _first_from(limit_mm)
         return more
 
 
@@ -124,11 +128,18 @@ def in_steps(distance_mm: FloatArray) -> NDArray[np.uint16]:
 
 
 def _in_mm(steps: NDArray[np.uint16]) -> FloatArray:
-    values = steps * np.float32(1 / STEPS_PER_MM)
+    values = np.asarray(steps * np.float32(1 / STEPS_PER_MM))
     values[steps == INFINITE] = np.inf
     return values
 
 
-def _at_most(steps: float) -> np.uint16:
-    """A limit that is above or below all distances keeps them together."""
-    return np.uint16(min(max(steps, 0.0), float(INFINITE)))
+def _first_from(limit_mm: float) -> int:
+    """The first number of steps that is no less than a limit; finite limits part off infinite."""
+    return int(np.ceil(np.clip(limit_mm * STEPS_PER_MM, -1, int(INFINITE))))
+
+
+def _last_to(limit_mm: float) -> int:
+    """The last number of steps that is no more than a limit."""
+    if np.isposinf(limit_mm):
+        return int(INFINITE)
+    return int(np.floor(np.clip(limit_mm * STEPS_PER_MM, -1, int(INFINITE) - 1)))

@@ -114,39 +114,6 @@ def smooth_in_slabs(
     over_slabs(blur, len(image), slab_of(image.shape, 2 * _BLUR_VOXELS))
 
 
-def smooth_where(
-    image: AnyArray, sigma_mm: float, spacing_mm: FloatArray, where: BoolArray
-) -> FloatArray:
-    """Blur an image where wanted.
-
-    Parameters
-    ----------
-    image : (Z, Y, X) array
-        As for `smooth`.
-    sigma_mm : float
-        Standard deviation of the Gaussian; 0 leaves the image as it is.
-    spacing_mm : (3,) float
-        Voxel size along z, y and x.
-    where : (Z, Y, X) bool
-        Where it is wanted.
-
-    Returns
-    -------
-    (Z, Y, X) float32
-        The blurred image; it may be NaN where it is not wanted, but not at the neighbours of
-        voxels where it is.
-    """
-    bands, margin = _bands(image.shape, sigma_mm, spacing_mm), _margin(0.0, spacing_mm)
-    result = np.empty(image.shape, np.float32)
-
-    def blur(start: int, stop: int) -> None:
-        wanted = _wanted_blocks(where, start, stop, margin)
-        _blur_blocks(image, start, *bands, wanted, result[start:stop])
-
-    over_slabs(blur, len(image), slab_of(image.shape, 2 * _BLUR_VOXELS))
-    return result
-
-
 def _bands(
     shape: tuple[int, ...], sigma_mm: float, spacing_mm: FloatArray
 ) -> tuple[float, list[_Band], list[_Band]]:
@@ -173,9 +140,6 @@ def _blur_blocks(
     result: FloatArray,
 ) -> None:
     """Blur blocks of rows and columns of the slab from some slice on; others get NaN."""
-    if not wanted.any():
-        result[...] = np.nan
-        return
     _, seen, weights = _band(len(image), start, len(result), along_z)
     high, wide = (
         _joint(seen_by for (_, seen_by, _), some in zip(bands, lines, strict=True) if some.any())

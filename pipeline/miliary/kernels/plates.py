@@ -51,23 +51,87 @@ def sheet_points(
     offset_mm : (N,) float32
         From the voxel along its normal to the middle of the sheet; infinite where there is none.
     """
+    differences = sheet_differences(smoothed, flat_index, spacing_mm, width_mm=width_mm)
+    return describe_sheets(differences, width_mm=width_mm, scale=scale)
+
+
+def sheet_differences(
+    smoothed: FloatArray, flat_index: IntArray, spacing_mm: FloatArray, *, width_mm: float
+) -> FloatArray:
+    """Take what `describe_sheets` needs of an image.
+
+    Parameters
+    ----------
+    smoothed : (Z, Y, X) float32
+        Smoothed image, contiguous.
+    flat_index : (N,) int
+        Voxels, as indices into the flattened image; beyond its border the image goes on flat.
+    spacing_mm : (3,) float
+        Voxel size along z, y and x.
+    width_mm : float
+        Standard deviation of a sheet's profile in the smoothed image.
+
+    Returns
+    -------
+    (9, N) float32
+        Entries zz, yy, xx, zy, zx, yx of the Hessian, and slopes along z, y and x.
+    """
     flat = np.ascontiguousarray(smoothed, np.float32).ravel()
-    strength, second, offset = (np.empty(len(flat_index), np.float32) for _ in range(3))
-    normal = np.empty((len(flat_index), 3), np.float32)
     steps = sheet_steps(spacing_mm, width_mm)
+    differences = np.empty((9, len(flat_index)), np.float32)
 
     def work(start: int) -> None:
         part = slice(start, start + _CHUNK)
         index = flat_index[part]
-        entries = hessian_entries(flat, index, smoothed.shape, steps)
-        values = symmetric_eigenvalues(entries)
-        normal[part] = first_eigenvectors(entries, values).T
-        strength[part] = -scale * values[0]
-        second[part] = scale * np.abs(values[1:]).max(axis=0)
-        slope = _slope_along(flat, index, smoothed.shape, steps, normal[part])
-        offset[part] = _middle(slope, values[0], width_mm)
+        differences[:6, part] = hessian_entries(flat, index, smoothed.shape, steps)
+        neighbours = zip(*neighbour_steps(index, smoothed.shape), steps, strict=True)
+        for row, (ahead, back, step) in enumerate(neighbours, start=6):
+            differences[row, part] = (flat[index + ahead] - flat[index + back]) / (2 * step)
 
     on_threads(work, range(0, len(flat_index), _CHUNK))
+    return differences
+
+
+def describe_sheets(
+    differences: FloatArray, *, width_mm: float, scale: float
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Describe sheets by the differences of the image round their points.
+
+    Parameters
+    ----------
+    differences : (9, N) float32
+        From `sheet_differences`.
+    width_mm : float
+        Standard deviation of a sheet's profile in the smoothed image.
+    scale : float
+        Factor of the curvatures: the smoothing sigma squared normalises them.
+
+    Returns
+    -------
+    strength : (N,) float32
+        Curvature across the sheet, positive where it is bright, in units of the image.
+    second : (N,) float32
+        The strongest curvature along it, of either sign, as a positive number.
+    normal : (N, 3) float32
+        Unit normals along z, y and x, of arbitrary sign.
+    offset_mm : (N,) float32
+        From the voxel along its normal to the middle of the sheet; infinite where there is none.
+    """
+    n = differences.shape[1]
+    strength, second, offset = (np.empty(n, np.float32) for _ in range(3))
+    normal = np.empty((n, 3), np.float32)
+
+    def work(start: int) -> None:
+        part = slice(start, start + _CHUNK)
+        entries, slopes = differences[:6, part], differences[6:, part]
+        values = symmetric_eigenvalues(entries)
+        across = first_eigenvectors(entries, values)
+        normal[part] = across.T
+        strength[part] = -scale * values[0]
+        second[part] = scale * np.abs(values[1:]).max(axis=0)
+        offset[part] = _middle((across * slopes).sum(axis=0), values[0], width_mm)
+
+    on_threads(work, range(0, n, _CHUNK))
     return strength, second, normal, offset
 
 
@@ -209,20 +273,6 @@ def first_eigenvectors(entries: FloatArray, values: FloatArray) -> FloatArray:
     chosen = np.take_along_axis(columns, longest[None, None], axis=0)[0]
     unit: FloatArray = chosen / np.maximum(np.linalg.norm(chosen, axis=0), _TINY)
     return unit
-
-
-def _slope_along(
-    flat: FloatArray,
-    index: IntArray,
-    shape: tuple[int, ...],
-    steps: FloatArray,
-    normal: FloatArray,
-) -> FloatArray:
-    """Derivative along the normal by central differences; beyond the border the image goes on."""
-    slope = np.zeros(len(index), np.float32)
-    for axis, (ahead, back) in enumerate(zip(*neighbour_steps(index, shape), strict=True)):
-        slope += normal[:, axis] * (flat[index + ahead] - flat[index + back]) / (2 * steps[axis])
-    return slope
 
 
 def _middle(slope: FloatArray, curvature: FloatArray, width_mm: float) -> FloatArray:

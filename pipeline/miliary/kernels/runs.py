@@ -43,6 +43,8 @@ class Runs:
         Runs
             None of an empty mask.
         """
+        if mask.size == 0:
+            return cls(np.empty(0, np.intp), np.empty(0, np.intp), mask.shape)
         width = mask.shape[2] + 1
         first, last = [], []
         # Slice by slice: where runs begin and end is an image of its own, but stays in the cache.
@@ -64,7 +66,13 @@ class Runs:
         return n
 
     def places(self) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-        """Give z and y of each run, and x of its first and its last voxel."""
+        """Tell where the runs lie.
+
+        Returns
+        -------
+        z, y, first, last : (N,) int
+            Slice and row of each, and x of its first and its last voxel.
+        """
         row, x = np.divmod(self.first, self.shape[2])
         z, y = np.divmod(row, self.shape[1])
         return z, y, x, x + self.last - self.first
@@ -85,7 +93,13 @@ class Runs:
         return Runs(self.first[chosen], self.last[chosen], self.shape)
 
     def voxels(self) -> IntArray:
-        """Give all their voxels, as indices into the flattened mask."""
+        """Give all their voxels.
+
+        Returns
+        -------
+        (M,) int
+            Indices into the flattened mask, run after run.
+        """
         lengths = self.lengths
         voxels = np.repeat(self.first - (np.cumsum(lengths) - lengths), lengths)
         voxels += np.arange(len(voxels))

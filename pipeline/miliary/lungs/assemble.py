@@ -49,7 +49,7 @@ def build_anatomy(
         unseen |= lump
     walls = airway_walls(volume.hu[masks.box], masks.airway_mask, spacing, settings)
     # By products: a choice of voxels takes eight times as long.
-    evaluable = labels * ~unseen
+    evaluable = labels * np.logical_not(unseen, out=unseen)
     volumes = {side: _ml_of(labels, label, masks) for side, label in SIDES.items()}
     lungs = []
     for side, label in SIDES.items():
@@ -181,7 +181,8 @@ def _airless_of(masks: LungMasks, label: int) -> LabelArray:
     """Kinds of what holds no air in one hemithorax; nothing at all where there is none."""
     if not masks.any_airless:
         return masks.airless_labels[:0]
-    return masks.airless_labels * (masks.hemithorax_labels == label)
+    airless: LabelArray = masks.airless_labels * (masks.hemithorax_labels == label)
+    return airless
 
 
 def _ml_of(labels: LabelArray, label: int, masks: LungMasks) -> float:

@@ -1,0 +1,60 @@
+"""Distances in two bytes a voxel against the distances themselves."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from miliary.kernels.distance_image import STEPS_PER_MM, DistanceImage, in_steps
+
+SHAPE = (19, 23, 29)
+#: Half a step, and what single precision adds.
+ROUNDING_MM = 0.5 / STEPS_PER_MM + 1e-6
+
+
+@pytest.fixture
+def distance_mm(rng):
+    distance = rng.uniform(0.0, 60.0, SHAPE).astype(np.float32)
+    distance[3, 4] = np.inf
+    distance[5, 6] = 0.0
+    distance[7, 8] = 2.5
+    return distance
+
+
+def test_values_come_back_to_half_a_step(distance_mm):
+    image = DistanceImage(in_steps(distance_mm))
+    assert_allclose(np.asarray(image), distance_mm, atol=ROUNDING_MM)
+    assert (image.shape, image.size, image.dtype) == (SHAPE, distance_mm.size, np.float32)
+    assert np.isposinf(image[3, 4]).all()
+    assert_array_equal(image[7, 8], 2.5)
+
+
+def test_parts_are_images_and_places_are_values(distance_mm, rng):
+    image = DistanceImage(in_steps(distance_mm))
+    part = image[2:9, :, 3:20]
+    assert isinstance(part, DistanceImage)
+    assert np.shares_memory(part.steps, image.steps)
+    inside = rng.random(SHAPE) > 0.5
+    assert_allclose(image[inside], distance_mm[inside], atol=ROUNDING_MM)
+    assert_allclose(image[3:6, 4, 7], distance_mm[3:6, 4, 7], atol=ROUNDING_MM)
+    assert float(image[0, 0, 0]) == pytest.approx(float(distance_mm[0, 0, 0]), abs=ROUNDING_MM)
+
+
+@pytest.mark.parametrize("limit_mm", [-1.0, 0.0, 2.5, 2.501, 59.9, 1000.0, np.inf])
+@pytest.mark.parametrize("ask", [operator.lt, operator.le, operator.gt, operator.ge, operator.eq])
+def test_limits_part_the_values_that_it_gives(distance_mm, limit_mm, ask):
+    image = DistanceImage(in_steps(distance_mm))
+    assert_array_equal(ask(image, limit_mm), ask(np.asarray(image), limit_mm))
+
+
+def test_what_is_too_far_for_two_bytes_stays_finite():
+    steps = in_steps(np.array([[[255.9, 256.1, 4000.0, np.inf]]], np.float32))
+    assert_array_equal(np.isinf(DistanceImage(steps)[0, 0]), [False, False, False, True])
+    assert DistanceImage(steps)[0, 0, 2] == pytest.approx(256.0, abs=0.02)
+
+
+def test_an_unknown_image_is_infinite_everywhere():
+    assert np.isposinf(np.asarray(DistanceImage.unknown((2, 3, 4)))).all()
