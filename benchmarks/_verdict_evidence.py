@@ -177,7 +177,7 @@ def _sample(found: Analysis, regions: Any, rng: np.random.Generator) -> dict[str
     index = np.column_stack(np.unravel_index(chosen, anatomy.evaluable_labels.shape))
     places = index + rng.uniform(-0.5, 0.5, index.shape)
     kept = {
-        name: image.ravel()[chosen].astype(np.float32)
+        name: image[tuple(index.T)].astype(np.float32)
         for name, image in images.items()
         if image is not None
     }
