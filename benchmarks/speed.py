@@ -23,8 +23,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from subprocess import DEVNULL
 from typing import Any
 
@@ -38,6 +39,8 @@ from miliary.cohort.apart import server_environment
 from miliary.cohort.memory import family_of, share_mb
 
 HERE = Path(__file__).parent
+#: Runs of the whole.
+REPEATS = 5
 SLICES, NODULES = (100, 200, 400, 800, 1200), (0, 1000, 3000, 10000, 20000)
 #: Threads of the runs of a growth: all there are, or one, so that steps do not mix.
 THREADS = {"slices": None, "nodules": 1}
@@ -104,25 +107,44 @@ def measure_stages(scan: Path, results: Results) -> None:
 
 
 def measure_whole(scan: Path, results: Results) -> None:
-    """The command itself, from DICOM to the report."""
-    rows, yard = [], yardstick(scan)
+    """The command itself, from DICOM to the report; several times, as machines are not alone."""
+    rows, yards = [], []
     for name, options in (("as it is", ()), ("no calibration", ("calibrate.n_nodules=0",))):
         with tempfile.TemporaryDirectory() as folder:
             words = [word for option in options for word in ("--set", option)]
             command = [sys.executable, "-m", "miliary", "run", str(scan), "--out", f"{folder}/out"]
-            before, began = children_s(), time.perf_counter()
-            subprocess.run([*command, *words], check=True, capture_output=True)
-            wall, cpu = time.perf_counter() - began, children_s() - before
+            times = [whole_s([*command, *words]) for _ in range(REPEATS)]
+            used = [yardstick(scan) for _ in range(REPEATS)]
             # Once more, for to look at it takes its time.
             peak = peak_mb([*command, *words])
-        rows.append([name, f"{wall:.1f}", f"{cpu:.1f}", f"{cpu / yard:.2f}", f"{peak:.0f}"])
+        walls, cpus = zip(*times, strict=True)
+        yards += used
+        gaussians = [cpu / median(used) for cpu in cpus]
+        rows.append([name, *map(with_range, (walls, cpus))])
+        rows[-1] += [with_range(gaussians, 2), f"{peak:.0f}"]
     results.table(
         "`miliary run` on one scan, DICOM to report",
         ["", "wall s", "CPU s", "Gaussians", "peak MB"],
         rows,
-        f"One Gaussian is {yard:.2f} CPU s. With start and imports; {os.cpu_count()} cores. Memory "
-        "of all processes together, what they share counted once.",
+        f"One Gaussian is {median(yards):.2f} CPU s. Median of {REPEATS} runs, least, most; with "
+        f"start and imports; {os.cpu_count()} cores. Memory of all processes together, what they "
+        "share counted once.",
     )
+
+
+def whole_s(command: list[str]) -> tuple[float, float]:
+    """Wall and CPU seconds of a command and its processes."""
+    before, began = children_s(), time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - began, children_s() - before
+
+
+def with_range(values: Sequence[float], digits: int = 1) -> str:
+    """Median, least and most."""
+    low, middle, high = (
+        f"{value:.{digits}f}" for value in (min(values), median(values), max(values))
+    )
+    return f"{middle} ({low}-{high})"
 
 
 def peak_mb(command: list[str]) -> float:
