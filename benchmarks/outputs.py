@@ -23,7 +23,7 @@ from _results import Results
 from scipy import ndimage
 
 import miliary
-from miliary import case_files, case_folder
+from miliary import case_folder
 from miliary.analysis import Analysis
 from miliary.config.reading import ReadSettings
 from miliary.geometry import Geometry
@@ -33,14 +33,15 @@ from miliary.io.write_dicom import write_series
 SHAPE, SPACING_MM = (400, 512, 512), (0.75, 0.68, 0.68)
 SAMPLE = Path(__file__).parents[1] / "sample_data" / "dicom"
 PARTS = (
-    (case_folder, "draw_nodules"),
+    (case_folder, "list_nodules"),
     (case_folder, "write_mask"),
+    (case_folder, "write_sparse_mask"),
+    (case_folder, "write_map"),
     (case_folder, "render_report"),
     (case_folder, "render_thumbnail"),
     (case_folder, "render_viewer"),
     (case_folder, "write_tables"),
-    (case_files, "write_segmentation"),
-    (case_files, "write_structured_report"),
+    (case_folder, "write_dicom"),
 )
 
 
