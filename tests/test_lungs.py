@@ -195,6 +195,14 @@ def test_what_is_no_chest_is_refused_with_a_sentence():
         segment_lungs(Volume(np.full(geometry.shape, 40, np.int16), geometry), SETTINGS)
 
 
+def test_where_the_coarse_grid_is_far_off_the_boundary_is_the_same(monkeypatch):
+    volume, _ = oracles.draw_chest()
+    usual = segment_lungs(volume, SETTINGS).lung_labels
+    # What has to wait is nothing then, and both lungs are drawn a second time.
+    monkeypatch.setattr("miliary.lungs.refine._UNSURE_HU", 1e-3)
+    assert_array_equal(segment_lungs(volume, SETTINGS).lung_labels, usual)
+
+
 def test_the_anatomy_holds_distances_zones_and_the_window():
     volume, _ = oracles.draw_chest(airways=False)
     masks = segment_lungs(volume, SETTINGS)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray, LabelArray
+from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, IntArray, LabelArray
 from miliary.kernels.distances import depth_inside
 from miliary.kernels.runs import Runs
 from miliary.kernels.slabs import on_threads
@@ -146,8 +146,7 @@ def components(mask: BoolArray) -> tuple[IntArray, IntArray]:
     if n_labels <= _FEW:
         sizes = [np.count_nonzero(labels == label) for label in range(1, n_labels + 1)]
         return labels, np.array([0, *sizes])
-    # Counted where the mask is, as the background is mostly larger; part by part, as counting
-    # makes eight bytes of each.
+    # Where the mask is, as there is more background; part by part: to count takes eight bytes each.
     counted: IntArray = np.zeros(n_labels + 1, np.intp)
     for start in range(0, len(mask), _SECTIONS):
         part = slice(start, start + _SECTIONS)
@@ -275,7 +274,7 @@ def label_means(image: AnyArray, labels: IntArray, n_labels: int) -> FloatArray:
     return means
 
 
-def bounding_box(mask: BoolArray, margin: IntArray | tuple[int, ...] = (0, 0, 0)) -> AnyBox:
+def bounding_box(mask: BoolArray, margin: IntArray | tuple[int, ...] = (0, 0, 0)) -> Box:
     """Give the smallest box round a mask.
 
     Parameters
@@ -312,7 +311,7 @@ def _bounds(used: BoolArray, margin: int = 0) -> slice:
     return slice(max(low, 0), min(high, len(used)))
 
 
-def label_boxes(labels: LabelArray) -> dict[int, AnyBox]:
+def label_boxes(labels: LabelArray) -> dict[int, Box]:
     """Give the smallest box round each label.
 
     Parameters
@@ -379,9 +378,6 @@ def split_in_two(
             parts: IntArray = watershed(-depth, seeds, mask=mask)
             return parts
     return mask.astype(np.int32)
-
-
-AnyBox = tuple[slice, slice, slice]
 
 
 def _sum_rows(image: FloatArray, factor: int, n_blocks: int) -> FloatArray:
