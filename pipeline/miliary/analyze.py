@@ -49,12 +49,12 @@ _STEPS = {
     "lungs": 0.14,
     "detect": 0.26,
     "vessels": 0.1,
-    "fissures": 0.1,
-    "distances": 0.11,
-    "quality": 0.03,
-    "measure": 0.02,
-    "calibrate": 0.08,
-    "describe": 0.16,
+    "fissures": 0.12,
+    "distances": 0.09,
+    "quality": 0.04,
+    "measure": 0.03,
+    "calibrate": 0.1,
+    "describe": 0.12,
 }
 
 #: Parts that trials are looked for in, side by side where there are cores.
