@@ -30,17 +30,19 @@ class RunSettings:
         source="judgement: the rest is for the system and its file cache",
     )
     base_mb: float = setting(
-        350.0,
+        600.0,
         "memory that a case is expected to need whatever its size",
         unit="MB",
-        source="measured: a phantom of 0.6 million voxels took 260 MB; a third added",
+        source="measured on four scans of 96 to 400 slices of 512 x 512, all processes of a case "
+        "together: 450 MB beside what grows; a third added",
     )
     voxel_bytes: float = setting(
-        26.0,
+        14.0,
         "memory that a case is expected to need for each voxel of its series",
         unit="bytes",
-        source="measured: 275 slices of 512 x 512 took 1.6 GB, which is 20 beside the 260 MB; a "
-        "third added. `benchmarks/cohort.py memory` measures it again",
+        source="measured: 96, 143, 275 and 400 slices of 512 x 512 took 0.73, 0.95, 1.11 and 1.53 "
+        "GB, which is about 10 beside the 450 MB; a third added. `benchmarks/cohort.py memory` "
+        "measures it again",
     )
     attempts: int = setting(
         3,
