@@ -40,3 +40,15 @@ def test_afterwards_all_can_be_imported_and_garbage_is_looked_for():
         "import numpy.f2py, numpy.testing, scipy.optimize"
     )
     assert there >= {"numpy.f2py", "numpy.testing", "scipy.optimize"}
+
+
+def test_what_was_set_before_is_set_after_a_failure_too():
+    loaded(
+        "import gc, sys, numpy; gc.disable(); before = list(numpy.__all__)\n"
+        "from miliary.cohort.lean import lean_imports\n"
+        "try:\n    with lean_imports():\n        sys.modules.pop('requests'); 1 / 0\n"
+        "except ZeroDivisionError:\n    pass\n"
+        "assert not gc.isenabled() and before == list(numpy.__all__)\n"
+        "assert 'requests' not in sys.modules\n"
+        "import sys"
+    )

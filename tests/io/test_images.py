@@ -123,3 +123,10 @@ def test_the_same_mask_gives_the_same_bytes_without_a_time_or_a_name(tmp_path, r
     assert first == write_mask(tmp_path / "b.nii.gz", labels, _grid("straight")).read_bytes()
     # Flags, and the time of the file, are 0 in gzip's header (RFC 1952, 2.3).
     assert first[:8] == bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_values_are_written_in_the_order_that_the_header_tells(tmp_path, rng, order):
+    values = rng.normal(size=SHAPE).astype(f"{order}f4")
+    path = write_nifti(tmp_path / "m.nii.gz", values, values.dtype, _grid("oblique"))
+    assert_array_equal(np.asanyarray(nibabel.load(path).dataobj).transpose(2, 1, 0), values)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import operator
+import pickle
 
 import numpy as np
 import pytest
@@ -43,8 +45,11 @@ def test_parts_are_images_and_places_are_values(distance_mm, rng):
     assert float(image[0, 0, 0]) == pytest.approx(float(distance_mm[0, 0, 0]), abs=ROUNDING_MM)
 
 
-@pytest.mark.parametrize("limit_mm", [-1.0, 0.0, 2.5, 2.501, 59.9, 1000.0, np.inf])
-@pytest.mark.parametrize("ask", [operator.lt, operator.le, operator.gt, operator.ge, operator.eq])
+@pytest.mark.parametrize("limit_mm", [-1.0, 0.0, 2.5, 2.501, 59.9, 1000.0, np.inf, np.nan])
+@pytest.mark.parametrize(
+    "ask",
+    [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne],
+)
 def test_limits_part_the_values_that_it_gives(distance_mm, limit_mm, ask):
     image = DistanceImage(in_steps(distance_mm))
     assert_array_equal(ask(image, limit_mm), ask(np.asarray(image), limit_mm))
@@ -58,3 +63,31 @@ def test_what_is_too_far_for_two_bytes_stays_finite():
 
 def test_an_unknown_image_is_infinite_everywhere():
     assert np.isposinf(np.asarray(DistanceImage.unknown((2, 3, 4)))).all()
+
+
+def test_a_script_does_with_it_what_it_does_with_an_array(distance_mm):
+    image = DistanceImage(in_steps(distance_mm))
+    array = np.asarray(image)
+    assert_array_equal(image - 1, array - 1)
+    assert_array_equal(2 * image, 2 * array)
+    assert_array_equal(-image, -array)
+    assert_array_equal(image < array[::-1], array < array[::-1])
+    assert_array_equal(array > image, array > array)
+    assert_array_equal(image == image, True)
+    assert_array_equal(np.sqrt(image), np.sqrt(array))
+    assert_array_equal(image.ravel(), array.ravel())
+    assert (image.min(), image.max(), image.ndim, len(image)) == (0.0, np.inf, 3, SHAPE[0])
+    assert np.nanmin(image) == 0.0
+    assert np.maximum.reduce(image, axis=None) == np.inf
+    assert f"{image[7, 8, 1]:.1f}" == "2.5"
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda image: pickle.loads(pickle.dumps(image))])
+def test_it_can_be_copied_and_sent(distance_mm, again):
+    image = DistanceImage(in_steps(distance_mm))
+    assert_array_equal(again(image).steps, image.steps)
+
+
+def test_values_are_never_those_in_memory(distance_mm):
+    with pytest.raises(ValueError, match="must be made anew, got copy=False"):
+        np.asarray(DistanceImage(in_steps(distance_mm)), copy=False)

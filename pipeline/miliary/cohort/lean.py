@@ -38,12 +38,16 @@ def lean_imports() -> Iterator[None]:
     hidden = submodules & _UNUSED_OF_NUMPY
     submodules -= hidden
     # Modules stay: to look for garbage among them takes a tenth of their time.
+    looks_for_garbage = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if looks_for_garbage:
+            gc.enable()
         numpy.__all__ = named
         submodules |= hidden
         for name in blocked:
-            del sys.modules[name]
+            # What another thread has imported meanwhile stays.
+            if sys.modules.get(name) is None:
+                sys.modules.pop(name, None)

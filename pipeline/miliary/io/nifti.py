@@ -53,8 +53,8 @@ def write_nifti(
     path : path
         Ends in `.nii.gz`.
     planes : iterable of (y, x) array
-        The slices of the grid from the lowest z on, contiguous, of that kind; each is needed
-        until the next is asked for.
+        The slices of the grid from the lowest z on, of that kind; each is needed until the
+        next is asked for.
     kind : numpy.dtype
         uint8, uint16 or float32.
     geometry : Geometry
@@ -74,7 +74,8 @@ def write_nifti(
     with Path(path).open("wb") as file:
         file.write(packer.compress(header_of(kind, geometry) + _NO_EXTENSION))
         for plane in planes:
-            file.write(packer.compress(plane.data))
+            # As the header says, whatever the order of this machine is.
+            file.write(packer.compress(np.ascontiguousarray(plane, kind.newbyteorder("<")).data))
         file.write(packer.flush())
     return Path(path)
 

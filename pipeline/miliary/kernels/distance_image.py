@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray
@@ -17,11 +18,12 @@ INFINITE = np.uint16(2**16 - 1)
 
 
 @dataclass(frozen=True, eq=False)
-class DistanceImage:
+class DistanceImage(NDArrayOperatorsMixin):
     """An image of distances in mm, read as an array of float32 is, in half of its memory.
 
-    Rounded to 1/256 mm. What is told in mm must be asked for: comparisons with a number, and
-    values at some voxels. A part with all three axes is an image again, without a copy.
+    Rounded to 1/256 mm. Cheap are comparisons with a number, values at some voxels, and parts
+    with all three axes, which are images again without a copy. All else that an array can do
+    (`image - 1`, `image.max()`, `image != 2`) is done by an array of all values, made for it.
 
     Parameters
     ----------
@@ -67,37 +69,58 @@ class DistanceImage:
         """Kind of the values that it gives."""
         return np.dtype(np.float32)
 
+    def __len__(self) -> int:
+        """Number of slices."""
+        return len(self.steps)
+
     def __getitem__(self, key: Any) -> Any:
         """Give a part along all three axes as an image, anything else as values in mm."""
         steps = self.steps[key]
-        return DistanceImage(steps) if np.ndim(steps) == 3 else _in_mm(np.asarray(steps))
+        return DistanceImage(steps) if np.ndim(steps) == 3 else _in_mm(np.asarray(steps))[()]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
         """Give all values in mm."""
+        if copy is False:
+            raise ValueError("values in mm must be made anew, got copy=False; leave it out")
         values = _in_mm(self.steps)
         return values if dtype is None else values.astype(dtype)
 
-    def __eq__(self, other: object) -> Any:
-        """Where distances are the same, as of any array."""
-        return np.asarray(self) == other
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """Calculate with all values in mm."""
+        return getattr(ufunc, method)(*map(_as_array, inputs), **options)
 
-    def __lt__(self, limit_mm: float) -> BoolArray:
+    def __getattr__(self, name: str) -> Any:
+        """Give what arrays have besides, of all values in mm."""
+        # NumPy and pickle ask for their own protocols, and before there are any steps.
+        if name.startswith("_") or name == "steps":
+            raise AttributeError(f"an image of distances must have what is asked for, got {name}")
+        return getattr(np.asarray(self), name)
+
+    def __lt__(self, limit_mm: Any) -> BoolArray:
         """Where distances are less."""
+        if not _is_limit(limit_mm):
+            return np.less(np.asarray(self), limit_mm)
         less: BoolArray = self.steps < _first_from(limit_mm)
         return less
 
-    def __le__(self, limit_mm: float) -> BoolArray:
+    def __le__(self, limit_mm: Any) -> BoolArray:
         """Where distances are no more."""
+        if not _is_limit(limit_mm):
+            return np.less_equal(np.asarray(self), limit_mm)
         less: BoolArray = self.steps <= _last_to(limit_mm)
         return less
 
-    def __gt__(self, limit_mm: float) -> BoolArray:
+    def __gt__(self, limit_mm: Any) -> BoolArray:
         """Where distances are more."""
+        if not _is_limit(limit_mm):
+            return np.greater(np.asarray(self), limit_mm)
         more: BoolArray = self.steps > _last_to(limit_mm)
         return more
 
-    def __ge__(self, limit_mm: float) -> BoolArray:
+    def __ge__(self, limit_mm: Any) -> BoolArray:
         """Where distances are no less."""
+        if not _is_limit(limit_mm):
+            return np.greater_equal(np.asarray(self), limit_mm)
         more: BoolArray = self.steps >= _first_from(limit_mm)
         return more
 
@@ -131,6 +154,15 @@ def _in_mm(steps: NDArray[np.uint16]) -> FloatArray:
     values = np.asarray(steps * np.float32(1 / STEPS_PER_MM))
     values[steps == INFINITE] = np.inf
     return values
+
+
+def _as_array(value: Any) -> Any:
+    return np.asarray(value) if isinstance(value, DistanceImage) else value
+
+
+def _is_limit(value: Any) -> bool:
+    """Whether steps can be compared with it: one number, and not NaN, which none is near to."""
+    return np.ndim(value) == 0 and not np.isnan(value)
 
 
 def _first_from(limit_mm: float) -> int:
