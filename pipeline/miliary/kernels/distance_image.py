@@ -99,30 +99,34 @@ class DistanceImage(NDArrayOperatorsMixin):
     def __lt__(self, limit_mm: Any) -> BoolArray:
         """Where distances are less."""
         if not _is_limit(limit_mm):
-            return np.less(np.asarray(self), limit_mm)
-        less: BoolArray = self.steps < _first_from(limit_mm)
-        return less
+            apart: BoolArray = np.less(np.asarray(self), limit_mm)
+        else:
+            apart = self.steps < _first_from(limit_mm)
+        return apart
 
     def __le__(self, limit_mm: Any) -> BoolArray:
         """Where distances are no more."""
         if not _is_limit(limit_mm):
-            return np.less_equal(np.asarray(self), limit_mm)
-        less: BoolArray = self.steps <= _last_to(limit_mm)
-        return less
+            apart: BoolArray = np.less_equal(np.asarray(self), limit_mm)
+        else:
+            apart = self.steps <= _last_to(limit_mm)
+        return apart
 
     def __gt__(self, limit_mm: Any) -> BoolArray:
         """Where distances are more."""
         if not _is_limit(limit_mm):
-            return np.greater(np.asarray(self), limit_mm)
-        more: BoolArray = self.steps > _last_to(limit_mm)
-        return more
+            apart: BoolArray = np.greater(np.asarray(self), limit_mm)
+        else:
+            apart = self.steps > _last_to(limit_mm)
+        return apart
 
     def __ge__(self, limit_mm: Any) -> BoolArray:
         """Where distances are no less."""
         if not _is_limit(limit_mm):
-            return np.greater_equal(np.asarray(self), limit_mm)
-        more: BoolArray = self.steps >= _first_from(limit_mm)
-        return more
+            apart: BoolArray = np.greater_equal(np.asarray(self), limit_mm)
+        else:
+            apart = self.steps >= _first_from(limit_mm)
+        return apart
 
 
 #: Distances of either kind, to be asked and read alike.
