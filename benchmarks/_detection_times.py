@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import time
 from dataclasses import replace
 from functools import partial
@@ -21,6 +20,7 @@ from _detection_scenes import (
 )
 from _detection_tables import Graded, grade
 from _results import Results
+from _speed_run import forget_peak, peak_mb
 from scipy import ndimage
 from skimage.feature import blob_log
 
@@ -68,7 +68,8 @@ def whole(_: argparse.Namespace) -> Results:
     hu, inside, spacing = stretched()
     settings, measuring = DetectSettings(), Config().measure
     quality = ImageQuality(30.0, (1.1, 1.05, 1.05), psf_estimated=True)
-    before = peak_gb()
+    forget_peak()
+    before = peak_mb()
     began, cpu = time.perf_counter(), time.process_time()
     found = miliary.detect(hu, inside, spacing, settings)
     between = time.perf_counter()
@@ -85,7 +86,7 @@ def whole(_: argparse.Namespace) -> Results:
                 f"{end - between:.1f}",
                 f"{end - began:.1f}",
                 f"{time.process_time() - cpu:.1f}",
-                f"{peak_gb() - before:.2f}",
+                f"{(peak_mb() - before) / 1e3:.2f}",
             ]
         ],
         f"{os.cpu_count()} cores, {n_threads()} threads, load before {os.getloadavg()[0]:.1f}.",
@@ -104,11 +105,6 @@ def stretched() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     hu = np.rint((1 - part) * scene.hu[low] + part * scene.hu[low + 1]).astype(np.int16)
     inside = anatomy.inside_lung[np.rint(where).astype(int)]
     return hu, inside, scene.spacing_mm * [275 / SLICES, 1, 1]
-
-
-def peak_gb() -> float:
-    """Largest memory that this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def beside_blob_log(options: argparse.Namespace, results: Results) -> None:

@@ -35,8 +35,7 @@ class Stages:
 
     def __call__(self, name: str, _share: float = 0.0) -> None:
         self.end()
-        # Linux forgets the peak so far.
-        Path("/proc/self/clear_refs").write_text("5")
+        forget_peak()
         self.rows.append({"stage": name, "wall": -time.perf_counter(), "cpu": -cpu_s()})
 
     def end(self) -> None:
@@ -51,7 +50,13 @@ def cpu_s() -> float:
     return sum(os.times()[:4])
 
 
+def forget_peak() -> None:
+    """Have Linux forget the most memory held so far."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_mb() -> float:
+    """Most memory that this process has held since."""
     told = Path("/proc/self/status").read_text()
     return int(told.split("VmHWM:")[1].split()[0]) / 1024
 
