@@ -63,7 +63,7 @@ def write_nifti(
     Returns
     -------
     Path
-        The file; the same image gives the same bytes.
+        The file; the same image gives the same bytes, by the same ISA-L on the same processor.
 
     Raises
     ------

@@ -264,7 +264,10 @@ class _Side:
 
     def settle(self) -> _Side:
         """Decide on what has waited; gives itself, or what to begin anew with where it was off."""
-        limit_hu = _midway(np.concatenate(self.sample), self.settings)
+        seen = np.concatenate([np.empty(0, np.float32), *self.sample])
+        # Of a lung of a few voxels the sample may have none.
+        known = bool((seen < self.settings.air_hu).any())
+        limit_hu = _midway(seen, self.settings) if known else self.guess_hu
         flat = self.lungs.ravel()
         for index, values in self.waiting:
             flat[index[values < limit_hu]] |= np.uint8(self.side)
