@@ -259,9 +259,12 @@ def draw() -> None:
             if row is slower:
                 continue
             width = float(row[column])
-            left.barh(y, width, left=at, height=0.6, edgecolor="white")
+            # An edge would hide what is narrow.
+            edge = {"edgecolor": "white"} if width > 5 else {}
+            left.barh(y, width, left=at, height=0.6, **edge)
             if width > 18:
-                left.text(at + width / 2, y, row[0].split(":")[0], ha="center", va="center", size=7)
+                word = row[0].split(":")[0].split()[0]
+                left.text(at + width / 2, y, word, ha="center", va="center", size=7)
             at += width
         left.text(at, y, f"  {at:.0f}", va="center")
     left.set_yticks([0, 1], ["usual chain", "miliary"])
@@ -270,6 +273,7 @@ def draw() -> None:
     right.loglog(slices, [float(row[2]) for row in kept["slices"]], "o-", label="CPU s")
     right.loglog(slices, [float(row[4]) / 100 for row in kept["slices"]], "s--", label="100 MB")
     right.set_xticks(slices, [f"{n:.0f}" for n in slices])
+    right.set_yticks([5, 10, 20, 50], ["5", "10", "20", "50"])
     right.minorticks_off()
     right.set_xlabel("slices of 512 x 512")
     right.legend(frameon=False)
