@@ -48,6 +48,14 @@ def test_where_allowed_it_is_made_in_another_process(threads):
         # No helper is left, however many there are.
         assert pid != os.getpid() and threads == 1
         assert (doubled == image * 2).all()
+        # A process beside takes a core until it has its result, and one that failed gives it back.
+        most, (reading, writing) = n_threads(), os.pipe()
+        waits = beside(lambda: os.read(reading, 1))
+        assert n_threads() == most - 1
+        os.write(writing, b"x")
+        while n_threads() < most:
+            pass
+        assert waits() == b"x" and n_threads() == most
         for call, expected in (
             (fails, "three must be four"),
             (lambda: os.kill(os.getpid(), signal.SIGKILL), "for want of memory"),

@@ -12,14 +12,16 @@ import contextlib
 import ctypes
 import os
 import pickle
+import select
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from miliary.kernels.slabs import dismiss_helpers, n_threads, on_threads
+from miliary.kernels.slabs import dismiss_helpers, lend_core, n_threads, on_threads
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -52,8 +54,8 @@ def beside(function: Callable[[], _Result]) -> Callable[[], _Result]:
     if not _allowed or n_threads() == 1:
         result = function()
         return lambda: result
-    reading, pid = _start(function)
-    return lambda: cast("_Result", _unpacked(_outcome(reading, pid)))
+    other = _start(function)
+    return lambda: cast("_Result", _unpacked(_outcome(other)))
 
 
 def on_processes(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
@@ -85,13 +87,22 @@ def on_processes(function: Callable[[_Item], _Result], items: Iterable[_Item]) -
         mine = share(0)
     finally:
         # Be it for an error: no child is left behind.
-        outcomes = [_outcome(*other) for other in others]
+        outcomes = [_outcome(other) for other in others]
     shares = [mine, *(cast("list[_Result]", _unpacked(outcome)) for outcome in outcomes)]
     return [shares[k % n][k // n] for k in range(len(work))]
 
 
-def _start(function: Callable[[], Any]) -> tuple[int, int]:
-    """Fork a child that makes a call; give the pipe's end that its outcome comes from, and it."""
+@dataclass(frozen=True)
+class _Other:
+    """A forked child, the end of the pipe that its outcome comes from, and what ends its lease."""
+
+    pid: int
+    reading: int
+    take_core_back: Callable[[], None]
+
+
+def _start(function: Callable[[], Any]) -> _Other:
+    """Fork a child that makes a call, on a core of its own until it has something to tell."""
     # What is to be written would be written twice.
     sys.stdout.flush()
     sys.stderr.flush()
@@ -103,14 +114,15 @@ def _start(function: Callable[[], Any]) -> tuple[int, int]:
         os.close(reading)
         _child(function, writing, parent)
     os.close(writing)
-    return reading, pid
+    return _Other(pid, reading, lend_core(lambda: not select.select([reading], [], [], 0)[0]))
 
 
-def _outcome(reading: int, pid: int) -> tuple[bool, Any]:
+def _outcome(other: _Other) -> tuple[bool, Any]:
     """Wait for a child: whether its call gave a result, and that, or an error."""
-    with os.fdopen(reading, "rb") as pipe:
+    other.take_core_back()
+    with os.fdopen(other.reading, "rb") as pipe:
         told = pipe.read()
-    _, status = os.waitpid(pid, 0)
+    _, status = os.waitpid(other.pid, 0)
     code = os.waitstatus_to_exitcode(status)
     if code == 0:
         outcome: tuple[bool, Any] = pickle.loads(told)

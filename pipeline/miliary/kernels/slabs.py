@@ -21,18 +21,45 @@ _Result = TypeVar("_Result")
 def n_threads() -> int:
     """Give the number of threads to use: `MILIARY_THREADS`, or the cores this process may use.
 
+    Less one for each process of ours that works beside this one (`lend_core`).
+
     Returns
     -------
     int
         At least 1.
     """
+    return max(1, _n_cores() - sum(busy() for busy in _borrowers))
+
+
+def _n_cores() -> int:
     wanted = os.environ.get("MILIARY_THREADS", "")
     if wanted.isdigit():
-        return max(1, int(wanted))
+        return int(wanted)
     # Only Linux tells which cores a process may use.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+#: Tell whether what works beside this process still does.
+_borrowers: list[Callable[[], bool]] = []
+
+
+def lend_core(busy: Callable[[], bool]) -> Callable[[], None]:
+    """Use one thread less while something else takes a core.
+
+    Parameters
+    ----------
+    busy : callable
+        Tells whether it still does; asked whenever threads are to be used.
+
+    Returns
+    -------
+    callable
+        Takes the core back for good; to be called once.
+    """
+    _borrowers.append(busy)
+    return lambda: _borrowers.remove(busy)
 
 
 def over_slabs(work: Callable[[int, int], None], n_slices: int, slab: int) -> None:
@@ -121,7 +148,8 @@ def on_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> 
         Results, in the order of the items.
     """
     work = list(items)
-    n_helpers = min(n_threads(), len(work)) - 1
+    most = n_threads()
+    n_helpers = min(most, len(work)) - 1
     if n_helpers < 1:
         return [function(item) for item in work]
     results: list[_Result | None] = [None] * len(work)
@@ -137,7 +165,7 @@ def on_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> 
             deque(turns, maxlen=0)
             raise
 
-    helpers = [_pool(n_threads() - 1).submit(help_out) for _ in range(n_helpers)]
+    helpers = [_pool(most - 1).submit(help_out) for _ in range(n_helpers)]
     try:
         help_out()
     finally:
@@ -168,9 +196,11 @@ def dismiss_helpers() -> None:
     _pools.clear()
 
 
-# A forked child has the pools but none of their threads: it makes its own.
+# A forked child has the pools but none of their threads: it makes its own. And what works beside
+# its parent is not its business.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pools.clear)
+    os.register_at_fork(after_in_child=_borrowers.clear)
 
 
 def tiles_of(mask: BoolArray, tile_shape: tuple[int, int, int]) -> list[Box]:
