@@ -108,20 +108,26 @@ def measure_stages(scan: Path, results: Results) -> None:
 
 def measure_whole(scan: Path, results: Results) -> None:
     """The command itself, from DICOM to the report; several times, as machines are not alone."""
-    rows, yards = [], []
-    for name, options in (("as it is", ()), ("no calibration", ("calibrate.n_nodules=0",))):
-        with tempfile.TemporaryDirectory() as folder:
-            words = [word for option in options for word in ("--set", option)]
-            command = [sys.executable, "-m", "miliary", "run", str(scan), "--out", f"{folder}/out"]
-            times = [whole_s([*command, *words]) for _ in range(REPEATS)]
-            used = [yardstick(scan) for _ in range(REPEATS)]
+    modes: dict[str, tuple[str, ...]] = {
+        "as it is": (),
+        "no calibration": ("--set", "calibrate.n_nodules=0"),
+    }
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in modes}
+    yards, rows = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "miliary", "run", str(scan), "--out", f"{folder}/out"]
+        # In turns: machines are faster for some minutes, and slower for others.
+        for _ in range(REPEATS):
+            yards.append(yardstick(scan))
+            for name, words in modes.items():
+                times[name].append(whole_s([*command, *words]))
+        for name, words in modes.items():
+            walls, cpus = zip(*times[name], strict=True)
+            gaussians = [cpu / yard for cpu, yard in zip(cpus, yards, strict=True)]
             # Once more, for to look at it takes its time.
             peak = peak_mb([*command, *words])
-        walls, cpus = zip(*times, strict=True)
-        yards += used
-        gaussians = [cpu / median(used) for cpu in cpus]
-        rows.append([name, *map(with_range, (walls, cpus))])
-        rows[-1] += [with_range(gaussians, 2), f"{peak:.0f}"]
+            rows.append([name, *map(with_range, (walls, cpus)), with_range(gaussians, 2)])
+            rows[-1].append(f"{peak:.0f}")
     results.table(
         "`miliary run` on one scan, DICOM to report",
         ["", "wall s", "CPU s", "Gaussians", "peak MB"],
