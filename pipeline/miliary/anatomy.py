@@ -8,7 +8,7 @@ import numpy as np
 
 from miliary.arrays import AnyArray, BoolArray, Box, FloatArray, LabelArray
 from miliary.geometry import Geometry
-from miliary.kernels.ball_labels import list_ball_voxels
+from miliary.kernels.ball_labels import list_ball_labels
 from miliary.kernels.distance_image import DistanceImage, Distances
 
 RIGHT, LEFT = 1, 2
@@ -261,7 +261,7 @@ class Anatomy:
         """
         grid = self.geometry
         index_zyx = grid.to_index(points_mm)
-        nodule = list_ball_voxels(grid.shape, grid.spacing_mm, index_zyx, diameter_mm)
+        nodule, _ = list_ball_labels(grid.shape, grid.spacing_mm, index_zyx, diameter_mm)
         judged = [SIDES[lung.side] for lung in self.lungs if lung.evaluable_ml > 0]
         # Few voxels, by their places: whole images would be a gigabyte for a moment.
         freed = nodule[self.vessel_mask.ravel()[nodule]]

@@ -82,33 +82,6 @@ def list_ball_labels(
     return voxels, np.concatenate([np.flatnonzero(inside)[::-1], which])[first] + 1
 
 
-def list_ball_voxels(
-    shape: tuple[int, int, int],
-    spacing_mm: FloatArray,
-    index_zyx: FloatArray,
-    diameter_mm: FloatArray,
-) -> IntArray:
-    """List the voxels that `label_balls` gives a label, of whichever ball.
-
-    Parameters
-    ----------
-    shape : (3,) int
-        Shape of the grid.
-    spacing_mm : (3,) float
-        Voxel size along z, y and x.
-    index_zyx : (N, 3) float
-        Centres, as indices.
-    diameter_mm : (N,) float
-        Diameters; NaN for the centre voxel alone.
-
-    Returns
-    -------
-    (V,) int
-        Flat indices, increasing, each once.
-    """
-    return list_ball_labels(shape, spacing_mm, index_zyx, diameter_mm)[0]
-
-
 def _centre_voxels(
     shape: tuple[int, int, int], index_zyx: FloatArray
 ) -> tuple[IntArray, BoolArray]:
