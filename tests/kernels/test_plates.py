@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from miliary.kernels.hessian import hessian_entries, symmetric_eigenvalues
+from miliary.kernels.hessian import symmetric_eigenvalues
 from miliary.kernels.plates import (
     bright_curvature,
     coplanar_support,
@@ -86,14 +86,6 @@ def test_bright_curvature_is_minus_the_laplacian(rng):
     wide = 1e4
     found = bright_curvature(image, flat, SPACING, width_mm=wide)
     assert_allclose(found, -laplacian(image, SPACING).ravel()[flat], rtol=1e-3, atol=1e-3)
-
-
-def test_hessian_entries_of_a_paraboloid():
-    z, y, x = np.indices(SHAPE) * SPACING[:, None, None, None]
-    image = (z**2 + 2 * y**2 + 3 * x**2 + z * y - 2 * y * x).astype(np.float32)
-    flat = np.array([np.ravel_multi_index((14, 15, 16), SHAPE)])
-    entries = hessian_entries(image.ravel(), flat, SHAPE, SPACING)
-    assert_allclose(entries[:, 0], [2, 4, 6, 1, 0, -2], atol=0.02)
 
 
 def test_points_of_a_sheet_support_each_other_and_scattered_ones_do_not(rng):

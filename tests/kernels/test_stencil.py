@@ -44,3 +44,17 @@ def test_some_of_the_voxels_and_none(rng):
     chosen = rng.random(len(index)) < 0.1
     assert_array_equal(near.take(chosen).straight(), near.straight()[:, chosen])
     assert near.take(rows[:0]).gradient().shape == (3, 0)
+
+
+def test_beyond_the_border_the_image_goes_on_flat(rng):
+    image = rng.normal(0, 100, SHAPE).astype(np.float32)
+    every = np.arange(image.size)
+    framed = np.pad(image, 1, mode="edge")
+    inner = np.ravel_multi_index([i + 1 for i in np.indices(SHAPE).reshape(3, -1)], framed.shape)
+    expected = hessian_at(framed, inner, SPACING)
+    for row, (a, b) in zip(entries(Stencil.anywhere(image, every, SPACING)), PAIRS, strict=True):
+        assert_allclose(row, expected[:, a, b], atol=1e-3)
+    index = interior_indices(SHAPE)
+    near, same = Stencil.anywhere(image, index, SPACING), Stencil(image, index, SPACING)
+    assert_array_equal(entries(near), entries(same))
+    assert Stencil.anywhere(image, every[:0], SPACING).gradient().shape == (3, 0)

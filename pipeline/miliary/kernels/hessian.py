@@ -4,54 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
-from miliary.kernels.filters import smooth
+from miliary.arrays import FloatArray, IntArray
 from miliary.kernels.slabs import on_threads
+from miliary.kernels.stencil import Stencil
 
 #: Voxels worked on at a time: a few megabytes of temporaries, which stay in the cache.
 _CHUNK = 65536
 #: Below this share of the largest entry three eigenvalues are one.
 _TINY = 1e-20
-
-
-def hessian_eigenvalues(
-    image: FloatArray, inside: BoolArray, *, sigma_mm: float, spacing_mm: FloatArray
-) -> FloatArray:
-    """Eigenvalues of the scale-normalised Hessian at every voxel of a mask.
-
-    Second differences of the smoothed image stand for its derivatives: flat lung gives 0 but for
-    the rounding of the Gaussian's single precision, and only voxels of the mask cost anything.
-
-    Parameters
-    ----------
-    image : (Z, Y, X) float32
-        Image, such as Hounsfield units.
-    inside : (Z, Y, X) bool
-        Where to look.
-    sigma_mm : float
-        Standard deviation of the Gaussian that smooths first; from about one voxel on the
-        differences are true to the derivatives.
-    spacing_mm : (3,) float
-        Voxel size along z, y and x.
-
-    Returns
-    -------
-    (3, N) float32
-        Eigenvalues times `sigma_mm` squared, in units of the image, ascending, for the voxels
-        of the mask in C order (scatter them with `out[inside] = values[i]`). A bright tube has
-        two strongly negative ones and one near 0, a bright blob three negative ones.
-
-    Raises
-    ------
-    ValueError
-        When shapes differ or the scale is not positive.
-    """
-    if image.shape != inside.shape or image.ndim != 3:
-        raise ValueError(f"inside must have the image's shape {image.shape}, got {inside.shape}")
-    if not sigma_mm > 0:
-        raise ValueError(f"sigma_mm must be positive, got {sigma_mm}")
-    smoothed = smooth(image, sigma_mm, spacing_mm)
-    return eigenvalues_at(smoothed, np.flatnonzero(inside), spacing_mm, scale=sigma_mm**2)
 
 
 def eigenvalues_at(
@@ -76,13 +36,11 @@ def eigenvalues_at(
         Eigenvalues, ascending.
     """
     result = np.empty((3, len(flat_index)), np.float32)
-    flat = np.ascontiguousarray(smoothed, np.float32).ravel()
-    weights = np.asarray(spacing_mm, float)
 
     def work(start: int) -> None:
         part = slice(start, start + _CHUNK)
-        entries = hessian_entries(flat, flat_index[part], smoothed.shape, weights)
-        result[:, part] = symmetric_eigenvalues(entries)
+        near = Stencil.anywhere(smoothed, flat_index[part], spacing_mm)
+        result[:, part] = symmetric_eigenvalues(np.concatenate([near.straight(), near.mixed()]))
 
     on_threads(work, range(0, len(flat_index), _CHUNK))
     result *= np.float32(scale)
@@ -149,67 +107,3 @@ def solve_symmetric(entries: FloatArray, vectors: FloatArray) -> FloatArray:
     )
     solved /= determinant
     return solved
-
-
-def hessian_entries(
-    flat: FloatArray, index: IntArray, shape: tuple[int, ...], spacing: FloatArray
-) -> FloatArray:
-    """Second differences of an image at chosen voxels.
-
-    Parameters
-    ----------
-    flat : (Z * Y * X,) float32
-        Smoothed image, flattened.
-    index : (N,) int
-        Voxels; beyond the border the image goes on flat.
-    shape : (3,) int
-        Shape of the image.
-    spacing : (3,) float
-        Voxel size along z, y and x in mm.
-
-    Returns
-    -------
-    (6, N) float32
-        Entries zz, yy, xx, zy, zx, yx of each Hessian, per mm2.
-    """
-    ahead, back = neighbour_steps(index, shape)
-    entries = np.empty((6, len(index)), np.float32)
-    centre = 2 * flat[index]
-    for axis in range(3):
-        entries[axis] = flat[index + ahead[axis]] + flat[index + back[axis]] - centre
-        entries[axis] /= spacing[axis] ** 2
-    for row, (a, b) in enumerate(((0, 1), (0, 2), (1, 2)), start=3):
-        entries[row] = flat[index + ahead[a] + ahead[b]] + flat[index + back[a] + back[b]]
-        entries[row] -= flat[index + ahead[a] + back[b]] + flat[index + back[a] + ahead[b]]
-        entries[row] /= 4 * spacing[a] * spacing[b]
-    return entries
-
-
-def neighbour_steps(
-    index: IntArray, shape: tuple[int, ...]
-) -> tuple[list[AnyArray], list[AnyArray]]:
-    """Give the steps from voxels to their neighbours in the flattened image.
-
-    Parameters
-    ----------
-    index : (N,) int
-        Voxels, as indices into the flattened image.
-    shape : (3,) int
-        Shape of the image.
-
-    Returns
-    -------
-    ahead, back : list of three () or (N,) int
-        Steps along z, y and x to the next and to the previous voxel; 0 where there is none. One
-        number where all voxels have the neighbour.
-    """
-    row = index // shape[2]
-    section = row // shape[1]
-    place = (section, row - section * shape[1], index - row * shape[2])
-    ahead, back = [], []
-    for at, n, stride in zip(place, shape, (shape[1] * shape[2], shape[2], 1), strict=True):
-        # Nearly always no voxel lies at the border.
-        inner = len(at) > 0 and at.min() > 0 and at.max() < n - 1
-        ahead.append(np.asarray(stride if inner else np.where(at < n - 1, stride, 0)))
-        back.append(np.asarray(-stride if inner else np.where(at > 0, -stride, 0)))
-    return ahead, back

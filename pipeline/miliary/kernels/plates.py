@@ -6,8 +6,9 @@ import numpy as np
 from scipy import ndimage
 
 from miliary.arrays import BoolArray, FloatArray, IntArray
-from miliary.kernels.hessian import hessian_entries, neighbour_steps, symmetric_eigenvalues
+from miliary.kernels.hessian import symmetric_eigenvalues
 from miliary.kernels.slabs import on_threads
+from miliary.kernels.stencil import Stencil
 
 #: Points worked on at a time.
 _CHUNK = 65536
@@ -76,17 +77,14 @@ def sheet_differences(
     (9, N) float32
         Entries zz, yy, xx, zy, zx, yx of the Hessian, and slopes along z, y and x.
     """
-    flat = np.ascontiguousarray(smoothed, np.float32).ravel()
     steps = sheet_steps(spacing_mm, width_mm)
     differences = np.empty((9, len(flat_index)), np.float32)
 
     def work(start: int) -> None:
         part = slice(start, start + _CHUNK)
-        index = flat_index[part]
-        differences[:6, part] = hessian_entries(flat, index, smoothed.shape, steps)
-        neighbours = zip(*neighbour_steps(index, smoothed.shape), steps, strict=True)
-        for row, (ahead, back, step) in enumerate(neighbours, start=6):
-            differences[row, part] = (flat[index + ahead] - flat[index + back]) / (2 * step)
+        near = Stencil.anywhere(smoothed, flat_index[part], steps)
+        differences[:3, part], differences[3:6, part] = near.straight(), near.mixed()
+        differences[6:, part] = near.gradient()
 
     on_threads(work, range(0, len(flat_index), _CHUNK))
     return differences
@@ -179,17 +177,11 @@ def bright_curvature(
     (N,) float32
         In units of the image per mm2.
     """
-    flat = np.ascontiguousarray(smoothed, np.float32).ravel()
-    strides = (smoothed.shape[1] * smoothed.shape[2], smoothed.shape[2], 1)
-    weights = (1 / sheet_steps(spacing_mm, width_mm) ** 2).astype(np.float32)
-    result = np.empty(len(flat_index), np.float32)
+    steps, result = sheet_steps(spacing_mm, width_mm), np.empty(len(flat_index), np.float32)
 
     def work(start: int) -> None:
-        index = flat_index[start : start + _CHUNK]
-        part = 2 * weights.sum() * flat[index]
-        for stride, weight in zip(strides, weights, strict=True):
-            part -= weight * (flat[index + stride] + flat[index - stride])
-        result[start : start + _CHUNK] = part
+        part = slice(start, start + _CHUNK)
+        result[part] = -Stencil(smoothed, flat_index[part], steps).straight().sum(axis=0)
 
     on_threads(work, range(0, len(flat_index), _CHUNK))
     return result

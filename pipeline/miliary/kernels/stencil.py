@@ -1,4 +1,4 @@
-"""First and second differences of an image at chosen voxels, none of them on its border."""
+"""First and second differences of an image at chosen voxels."""
 
 from __future__ import annotations
 
@@ -27,6 +27,37 @@ class Stencil:
         # From the foremost neighbour on, so that a neighbour is the same place in a shifted view.
         self._reach = sum(self._steps)
         self._first = np.asarray(flat_index) - self._reach
+
+    @classmethod
+    def anywhere(cls, image: FloatArray, flat_index: IntArray, spacing_mm: FloatArray) -> Stencil:
+        """Read the neighbours of voxels that may lie on the border: there the image goes on flat.
+
+        Parameters
+        ----------
+        image : (Z, Y, X) float32
+            Smoothed image.
+        flat_index : (N,) int
+            Voxels as indices into the flattened image.
+        spacing_mm : (3,) float
+            Voxel size along z, y and x.
+
+        Returns
+        -------
+        Stencil
+            For these voxels.
+        """
+        image, flat_index = np.ascontiguousarray(image), np.asarray(flat_index)
+        _, height, width = image.shape
+        # Divisions by one number are quick; remainders are not.
+        row = flat_index // width
+        section = row // height
+        place = section, row - section * height, flat_index - row * width
+        sides = zip(place, image.shape, strict=True)
+        if all(len(at) == 0 or (at.min() > 0 and at.max() < n - 1) for at, n in sides):
+            return cls(image, flat_index, spacing_mm)
+        framed = np.pad(image, 1, mode="edge")
+        z, y, x = (at + 1 for at in place)
+        return cls(framed, np.ravel_multi_index((z, y, x), framed.shape), spacing_mm)
 
     def take(self, rows: BoolArray | IntArray) -> Stencil:
         """Choose among the voxels.
