@@ -142,10 +142,8 @@ def estimate_psf(
         None where there are too few good edges. Where only those along z are too few, z follows
         from the ratio of the default.
     """
-    each = settings.n_edges // 4
-    faces = [
-        find_faces(anatomy.inside_lung, axis, n) for axis, n in enumerate((2 * each, each, each))
-    ]
+    each, inside = settings.n_edges // 4, anatomy.inside_lung
+    faces = [find_faces(inside, axis, n) for axis, n in enumerate((2 * each, each, each))]
     edges = _Edges(hu_crop, np.concatenate(faces), anatomy.geometry.spacing_mm, settings)
     plain = edges.fit()
     good = plain.usable & (plain.high_hu - plain.low_hu >= settings.edge_contrast_hu)
