@@ -16,7 +16,7 @@ from miliary.kernels.inside import cap_inside, median_inside, spread_inside
 from miliary.kernels.tubes import blob_cores, long_components, response_noise, tube_response
 from miliary.volume import Volume
 
-#: One of so many voxels of the lungs is plenty for a median.
+#: One of so many rows of the lungs is plenty for a median.
 _MEDIAN_EVERY = 11
 #: A sample of this many voxels gives the noise to a percent.
 _NOISE_SAMPLE = 40000
@@ -125,11 +125,14 @@ class _Scan:
     lung_hu: float
     spacing_mm: FloatArray
 
-    def denser(self, part: slice, smoothed: FloatArray, by_hu: float) -> BoolArray:
-        """Where a slab of the lungs is denser than lung by some contrast."""
+    def denser(
+        self, part: slice, smoothed: FloatArray, by_hu: float
+    ) -> tuple[IntArray, FloatArray]:
+        """Voxels of a slab of the lungs that are denser than lung by some contrast, and by what."""
         dense: BoolArray = smoothed > self.lung_hu + by_hu
         dense &= self.inside[part]
-        return dense
+        index: IntArray = np.flatnonzero(dense)
+        return index, smoothed.reshape(-1)[index] - np.float32(self.lung_hu)
 
 
 def _answers(scan: _Scan, settings: VesselSettings) -> LabelArray:
@@ -160,20 +163,25 @@ def _look_at(
     """Ask at a scale, slab by slab, and say where the next one may be worth while."""
     scale, next_scale = scales_mm
     contrasts = dict(zip(settings.scales_mm, settings.contrast_hu, strict=True))
-    finer_hu = _FINER_SHARE * contrasts.get(next_scale or 0.0, np.inf)
+    asked_hu = contrasts.get(scale, np.inf)
+    limits = [(_DENSE, _FINER_SHARE * contrasts.get(next_scale or 0.0, np.inf))]
+    if scale == min(settings.scales_mm):
+        limits.append((_BRIGHT, settings.bright_hu))
+    if scale == settings.fine_blob_wide_mm:
+        limits.append((_WIDE, settings.fine_blob_wide_hu))
+    least_hu = min(asked_hu, *(by_hu for _, by_hu in limits))
     told: list[_Told] = []
 
     def look(part: slice, slab: FloatArray) -> None:
-        smoothed, answers = _own(slab, part), found[part]
+        # Few voxels are denser by the least of the limits: the others are held against those alone.
+        index, by_hu = scan.denser(part, _own(slab, part), least_hu)
+        answers = found[part].reshape(-1)
         answers &= ~_DENSE
-        answers |= _DENSE * scan.denser(part, smoothed, finer_hu)
-        if scale == min(settings.scales_mm):
-            answers |= _BRIGHT * scan.denser(part, smoothed, settings.bright_hu)
-        if scale == settings.fine_blob_wide_mm:
-            answers |= _WIDE * scan.denser(part, smoothed, settings.fine_blob_wide_hu)
+        for answer, limit_hu in limits:
+            answers[index[by_hu > limit_hu]] |= answer
         if scale in contrasts:
-            index = np.flatnonzero(scan.denser(part, smoothed, contrasts[scale]))
-            told.append(_ask(scan, slab, part, index, sample, scale, settings))
+            asked = index[by_hu > asked_hu]
+            told.append(_ask(scan, slab, part, asked, sample, scale, settings))
 
     smooth_in_slabs(
         scan.image, scale, scan.spacing_mm, look, where=where, around_mm=around_mm, halo=1

@@ -10,10 +10,18 @@ from miliary.kernels.inside import cap_inside, choose_inside, median_inside, spr
 SHAPE = (19, 23, 29)
 
 
-def test_the_median_is_that_of_every_so_many_voxels_of_the_mask(rng):
+def test_the_median_is_that_of_every_so_many_th_row_of_the_mask(rng):
     image, inside = rng.integers(-1000, 200, SHAPE).astype(np.int16), rng.random(SHAPE) > 0.4
     assert median_inside(image, inside, every=1) == np.median(image[inside])
-    assert median_inside(image, inside, every=7) == np.median(image[inside][::7])
+    z, y, _ = np.indices(SHAPE)
+    some = inside & (y % 7 == z % 7)
+    assert median_inside(image, inside, every=7) == np.median(image[some])
+
+
+def test_where_the_chosen_rows_hold_nothing_of_the_mask_all_are_looked_at(rng):
+    image, inside = rng.normal(size=SHAPE), np.zeros(SHAPE, bool)
+    inside[3, 4, 5:8] = True
+    assert median_inside(image, inside, every=7) == np.median(image[3, 4, 5:8])
 
 
 def test_chosen_voxels_are_every_so_many_th_of_the_mask(rng):

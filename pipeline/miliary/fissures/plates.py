@@ -22,7 +22,7 @@ from miliary.kernels.plates import (
 
 #: Voxels that tell the noise of the response.
 _NOISE_SAMPLE = 40000
-#: One of so many voxels of the lungs is plenty for a median.
+#: One of so many rows of the lungs is plenty for a median.
 _MEDIAN_EVERY = 11
 #: So that a quotient that should be whole does not round down.
 _ROUNDING = 1e-6

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from miliary.arrays import AnyArray, BoolArray, IntArray
-from miliary.kernels.slabs import on_threads, over_slabs
+from miliary.kernels.slabs import over_slabs
 
 #: Slices worked on at a time.
 _SLAB = 16
 
 
 def median_inside(image: AnyArray, inside: BoolArray, *, every: int) -> float:
-    """Give the median of an image over some of the voxels of a mask.
+    """Give the median of an image over some of the rows of a mask.
 
     Parameters
     ----------
@@ -21,16 +21,19 @@ def median_inside(image: AnyArray, inside: BoolArray, *, every: int) -> float:
     inside : (Z, Y, X) bool
         Where to look.
     every : int
-        One of so many voxels is plenty for a median.
+        One of so many rows of a slice is looked at; all, where these hold nothing of the mask.
 
     Returns
     -------
     float
         NaN without a voxel.
     """
-    starts = range(0, len(image), _SLAB)
-    parts = on_threads(lambda z: image[z : z + _SLAB][inside[z : z + _SLAB]], starts)
-    values = np.concatenate([image[:0].ravel(), *parts])[::every]
+    # Other rows in every slice, so that the sample has no direction.
+    rows = [slice(z % every, None, every) for z in range(len(image))]
+    parts = [image[z, some][inside[z, some]] for z, some in enumerate(rows)]
+    values = np.concatenate([image[:0].ravel(), *parts])
+    if not len(values):
+        values = image[inside]
     return float(np.median(values)) if len(values) else float("nan")
 
 
