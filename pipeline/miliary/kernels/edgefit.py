@@ -118,7 +118,9 @@ def _changes(mask: BoolArray, axis: int) -> IntArray:
         row = part.reshape(-1)
         differs = np.flatnonzero(row[step:] != row[: len(row) - step])
         places = np.array(np.unravel_index(differs, part.shape))
-        found.append(places[:, places[axis] < part.shape[axis] - 1] + [[start], [0], [0]])
+        places = places[:, places[axis] < part.shape[axis] - 1]
+        places[0] += start
+        found.append(places)
     return np.concatenate(found, axis=1)
 
 
