@@ -15,6 +15,7 @@ import pickle
 import select
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ _Result = TypeVar("_Result")
 
 #: Linux's number of the wish to be told, by a signal, that one's parent has died.
 _PR_SET_PDEATHSIG = 1
+
+#: Seconds that forks must save: they cost a tenth of one in pages that are written to afterwards,
+#: each of which was the child's too.
+_WORTH_S = 1.0
 
 _allowed = False
 
@@ -61,6 +66,9 @@ def beside(function: Callable[[], _Result]) -> Callable[[], _Result]:
 def on_processes(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
     """Apply a function to several items in processes, on threads where forks are not allowed.
 
+    The first item is done here, and tells how long the others would take: what takes little is
+    done here too, as a fork is not free.
+
     Parameters
     ----------
     function : callable
@@ -75,12 +83,17 @@ def on_processes(function: Callable[[_Item], _Result], items: Iterable[_Item]) -
         Results, in the order of the items.
     """
     work = list(items)
-    n = min(n_threads(), len(work))
+    n = min(n_threads(), len(work) - 1)
     if not _allowed or n < 2:
         return on_threads(function, work)
+    began = time.perf_counter()
+    first, rest = function(work[0]), work[1:]
+    saved_s = (time.perf_counter() - began) * (len(rest) - len(rest) / n)
+    if saved_s < _WORTH_S:
+        return [first, *map(function, rest)]
 
     def share(k: int) -> list[_Result]:
-        return [function(item) for item in work[k::n]]
+        return [function(item) for item in rest[k::n]]
 
     others = [_start(partial(share, k)) for k in range(1, n)]
     try:
@@ -89,7 +102,7 @@ def on_processes(function: Callable[[_Item], _Result], items: Iterable[_Item]) -
         # Be it for an error: no child is left behind.
         outcomes = [_outcome(other) for other in others]
     shares = [mine, *(cast("list[_Result]", _unpacked(outcome)) for outcome in outcomes)]
-    return [shares[k % n][k // n] for k in range(len(work))]
+    return [first, *(shares[k % n][k // n] for k in range(len(rest)))]
 
 
 @dataclass(frozen=True)
