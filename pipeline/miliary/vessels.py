@@ -187,7 +187,8 @@ def _look_at(
         scan.image, scale, scan.spacing_mm, look, where=where, around_mm=around_mm, halo=1
     )
     # In a noisy scan the limits rise with the noise of the response.
-    noise = response_noise(np.concatenate([np.empty((3, 0)), *(one.noise for one in told)], axis=1))
+    none = np.empty((3, 0), np.float32)
+    noise = response_noise(np.concatenate([none, *(one.noise for one in told)], axis=1))
     factor = min(1.0, settings.low_hu / max(settings.low_noise * noise, 1e-6))
     for one in told:
         answers = found[one.part].ravel()

@@ -162,7 +162,7 @@ class _Looked:
             parts[part.start] = first + bright, curved[bright], differences, sample
 
         smooth_in_slabs(image, sigma_mm, spacing_mm, look, where=lungs, halo=1)
-        none = np.empty(0, np.intp), np.empty(0), np.empty((9, 0)), np.empty((9, 0))
+        none = np.empty(0, np.intp), *(np.empty(n, np.float32) for n in (0, (9, 0), (9, 0)))
         columns = zip(none, *(parts[start] for start in sorted(parts)), strict=True)
         bright, curved, differences, sample = (np.concatenate(one, axis=-1) for one in columns)
         return cls(bright, curved, differences, sample, width_mm, scale)
