@@ -236,7 +236,11 @@ def gaussian_reach(sigma_voxels: FloatArray) -> IntArray:
 
 
 def smooth_inner(
-    part: FloatArray, sigma_voxels: FloatArray, margin: IntArray | None = None
+    part: FloatArray,
+    sigma_voxels: FloatArray,
+    margin: IntArray | None = None,
+    *,
+    out: FloatArray | None = None,
 ) -> FloatArray:
     """Blur the inner voxels of a small part, all that need none from outside of it.
 
@@ -251,6 +255,8 @@ def smooth_inner(
         Standard deviation along z, y and x, in voxels; 0 does not blur.
     margin : (3,) int or None
         Voxels to leave out on each side, no fewer than the reach; as many unless given.
+    out : (Z - 2 z, Y - 2 y, X - 2 x) float32 or None
+        Where the result goes, a new array unless given.
 
     Returns
     -------
@@ -262,15 +268,18 @@ def smooth_inner(
     sides = zip((far - reach).tolist(), part.shape, strict=True)
     blurred = part[tuple(slice(spare, size - spare) for spare, size in sides)]
     for axis, sigma in enumerate(np.asarray(sigma_voxels, float).tolist()):
-        blurred = _blur_inner(blurred, axis, sigma, int(reach[axis]))
+        last = out if axis == 2 else None
+        blurred = _blur_inner(blurred, axis, sigma, int(reach[axis]), last)
     return blurred
 
 
-def _blur_inner(part: FloatArray, axis: int, sigma: float, reach: int) -> FloatArray:
+def _blur_inner(
+    part: FloatArray, axis: int, sigma: float, reach: int, out: FloatArray | None
+) -> FloatArray:
     """Blur along one axis, without the outermost voxels."""
     shape = list(part.shape)
     shape[axis] -= 2 * reach
-    blurred = np.empty(shape, np.float32)
+    blurred = np.empty(shape, np.float32) if out is None else out
     block = max(min(_INNER_BLOCK[axis], shape[axis]), 1)
     band = _inner_band(block, reach, sigma)
     # Along z matrices of z and x, one for each y; along y and x of y and x, one for each z.
@@ -278,11 +287,11 @@ def _blur_inner(part: FloatArray, axis: int, sigma: float, reach: int) -> FloatA
     for start in range(0, shape[axis], block):
         # The last block covers some voxels again where the others do not add up.
         first = min(start, shape[axis] - block)
-        out, seen = slice(first, first + block), slice(first, first + block + 2 * reach)
+        here, seen = slice(first, first + block), slice(first, first + block + 2 * reach)
         if axis == 2:
-            np.matmul(source[..., seen], band.T, out=target[..., out])
+            np.matmul(source[..., seen], band.T, out=target[..., here])
         else:
-            np.matmul(band, source[:, seen], out=target[:, out])
+            np.matmul(band, source[:, seen], out=target[:, here])
     return blurred
 
 
