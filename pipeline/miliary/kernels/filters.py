@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.kernels.patches import cut_cubes
 from miliary.kernels.slabs import over_slabs, slab_of
 
 #: Gaussians are cut off here: 4 standard deviations hold all but 6e-5 of the weight.
@@ -329,19 +330,15 @@ def smooth_at(
         What `smooth` gives there.
     """
     sigma = sigma_mm / np.asarray(spacing_mm, float)
-    steps = [np.arange(-far, far + 1) for far in gaussian_reach(sigma).tolist()]
-    z, y, x = (_gaussian(len(step) // 2, s) for step, s in zip(steps, sigma, strict=True))
+    reach = gaussian_reach(sigma)
+    deep, high, wide = (2 * reach + 1).tolist()
+    z, y, x = (_gaussian(far, s) for far, s in zip(reach.tolist(), sigma, strict=True))
     weights = np.einsum("i,j,k->ijk", z, y, x).astype(np.float32).ravel()
     result = np.empty(len(voxel_zyx), np.float32)
-    strides = (image.shape[1] * image.shape[2], image.shape[2], 1)
     for start in range(0, len(voxel_zyx), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        z, y, x = (
-            np.clip(voxel_zyx[rows, axis, None] + step, 0, n - 1) * stride
-            for axis, (step, n, stride) in enumerate(zip(steps, image.shape, strides, strict=True))
-        )
-        places = z[:, :, None, None] + y[:, None, :, None] + x[:, None, None, :]
-        values = image.reshape(-1).take(places.reshape(len(places), -1))
+        values = cut_cubes(image, voxel_zyx[rows] - reach, (deep, high, wide))
+        values = values.reshape(len(values), -1).astype(np.float32)
         # Not a matrix product: its rounding would depend on the other voxels of the batch.
-        result[rows] = (values * weights).sum(axis=1)
+        result[rows] = np.einsum("ij,j->i", values, weights)
     return result

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.kernels.patches import cut_cubes
 
 #: Voxels of the neighbourhoods read at a time: 16 MB.
 _AT_ONCE = 2**22
@@ -79,30 +80,12 @@ class Interpolator:
         if self._sparse and whole.all():
             starts = np.ravel_multi_index(tuple(first.T), self._image.shape)
             return self._read(self._image, starts, fraction)
-        self._cut(first, whole)
+        depth, height, width = self._size.tolist()
+        patches = self._patches[: len(index)]
+        # To single precision all at once, not row by row.
+        np.copyto(patches, cut_cubes(self._image, first, (depth, height, width)))
         starts = np.arange(len(index)) * int(self._size.prod())
-        return self._read(self._patches, starts, fraction)
-
-    def _cut(self, first: IntArray, whole: BoolArray) -> None:
-        """Copy the neighbourhoods that begin at these voxels, `whole` where none is beyond."""
-        last = first + self._size
-        for row, (inside, (z, y, x), (to_z, to_y, to_x)) in enumerate(
-            zip(whole.tolist(), first.tolist(), last.tolist(), strict=True)
-        ):
-            if inside:
-                self._patches[row] = self._image[z:to_z, y:to_y, x:to_x]
-            else:
-                self._patches[row] = self._beyond(first[row])
-
-    def _beyond(self, first: FloatArray) -> AnyArray:
-        """One neighbourhood that reaches over the border."""
-        last = np.array(self._image.shape) - 1
-        z, y, x = (
-            np.minimum(np.maximum(np.arange(a, a + n), 0), end)
-            for a, n, end in zip(first, self._size, last, strict=True)
-        )
-        patch: AnyArray = self._image[z[:, None, None], y[:, None], x]
-        return patch
+        return self._read(patches, starts, fraction)
 
     def _read(self, source: AnyArray, starts: IntArray, fraction: FloatArray) -> FloatArray:
         """Interpolate in an image, or a row of them, from one voxel of it a point on."""
