@@ -20,7 +20,7 @@ from miliary.nodules import Candidates, Nodules
 #: Diameters up to which a neighbourhood of a size serves, with the half width beyond the radius.
 _SIZE_CLASSES_MM = (3.0, 6.0, 15.0)
 _SPARE_MM = 0.5
-_BATCH = 192
+_BATCH = 384
 
 #: Mean square of the residuals, in variances of the noise, that a ball in noise hardly exceeds.
 _MISFIT = 2.0

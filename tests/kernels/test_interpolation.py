@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 
 import oracles_detect as oracles
+from miliary.kernels import interpolation
 from miliary.kernels.interpolation import Interpolator, points_at_once
 
 SHAPE = oracles.SHAPE
@@ -31,9 +32,9 @@ def test_few_places_are_read_from_the_image_as_from_a_copy(rng, monkeypatch, dty
     image = rng.normal(-850, 100, SHAPE).astype(dtype)
     offsets = rng.uniform(-3, 3, (9, 3))
     inner = rng.uniform(4, np.array(SHAPE) - 5, (6, 3))
-    directly = Interpolator(image, offsets, 6)
-    monkeypatch.setattr(directly, "_cut", None)
-    found = directly.around(inner).copy()
+    with monkeypatch.context() as patch:
+        patch.setattr(interpolation, "cut_cubes", None)
+        found = Interpolator(image, offsets, 6).around(inner).copy()
     # One point at the border, and all are read from copies.
     with_copies = Interpolator(image, offsets, 7).around(np.concatenate([inner, [[0, 0, 0]]]))
     assert_array_equal(found, with_copies[:6])

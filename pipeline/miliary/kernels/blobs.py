@@ -127,12 +127,7 @@ def find_blobs(
 
     def search(tile: Box) -> Blobs:
         scales = _Scales.of(image, tile, spacing, sigmas_mm, flat_outside)
-        inner = _without_border(inside, tile)
-        found = [
-            scales.maxima(k, inner, min_laplacian_hu, min_curvature_hu)
-            for k in range(len(sigmas_mm))
-        ]
-        return _joined(found)
+        return scales.maxima(_without_border(inside, tile), min_laplacian_hu, min_curvature_hu)
 
     found = _joined([_none(len(sigmas_mm)), *on_threads(search, _tiles(inside))])
     place = np.ravel_multi_index(tuple(found.voxel_zyx.T), image.shape)
@@ -154,7 +149,7 @@ class _Scales:
 
     Parameters
     ----------
-    smoothed : tuple of S (z, y, x) float32
+    smoothed : (S, z, y, x) float32
         Smoothed images, contiguous.
     first_zyx : (3,) int
         Voxel of the image that is the first of these.
@@ -164,7 +159,7 @@ class _Scales:
         Scales.
     """
 
-    smoothed: tuple[FloatArray, ...]
+    smoothed: FloatArray
     first_zyx: IntArray
     spacing_mm: FloatArray
     sigmas_mm: tuple[float, ...]
@@ -181,67 +176,95 @@ class _Scales:
         """Smooth one tile."""
         widest = _HALO + np.max([gaussian_reach(sigma / spacing) for sigma in sigmas_mm], axis=0)
         part = cut_with_halo(image, tile, widest)
-        if flat_outside is not None:
-            mask, value = flat_outside
-            part[~cut_with_halo(mask, tile, widest, bool)] = value
         # Near 0 single precision tells more; second differences do not see a constant.
-        part -= part[0, 0, 0]
-        smoothed = [smooth_inner(part, sigma / spacing, widest - _HALO) for sigma in sigmas_mm]
+        if flat_outside is None:
+            part -= part[0, 0, 0]
+        else:
+            mask, value = flat_outside
+            part -= value
+            part *= cut_with_halo(mask, tile, widest)
+        inner = np.array(part.shape) - 2 * (widest - _HALO)
+        smoothed = np.empty((len(sigmas_mm), *inner), np.float32)
+        for result, sigma in zip(smoothed, sigmas_mm, strict=True):
+            smooth_inner(part, sigma / spacing, widest - _HALO, out=result)
         first = np.array([side.start for side in tile]) - _HALO
-        return cls(tuple(smoothed), first, spacing, sigmas_mm)
+        return cls(smoothed, first, spacing, sigmas_mm)
 
     def maxima(
-        self, scale: int, inside: BoolArray, min_laplacian_hu: float, min_curvature_hu: float
+        self, inside: BoolArray, min_laplacian_hu: float, min_curvature_hu: float
     ) -> Blobs:
-        """Maxima of the smallest curvature at one scale, in the tile."""
-        smoothed, sigma = self.smoothed[scale], self.sigmas_mm[scale]
-        # The smallest curvature is at most the one along any axis: what is less convex along one
-        # of them is no candidate, and never the greater neighbour of one.
-        flat = _convex_voxels(smoothed, self.spacing_mm, min_curvature_hu / sigma**2, inside)
-        near = Stencil(smoothed, flat, self.spacing_mm)
+        """Maxima of the smallest curvature at every scale, in the tile."""
+        flat, scale = self._convex(inside, min_curvature_hu)
+        square = np.square(self.sigmas_mm, dtype=np.float32)[scale]
+        near = Stencil(self._stack, flat, self.spacing_mm)
         straight = near.straight()
-        round_enough = -straight.sum(axis=0) > np.float32(min_laplacian_hu / sigma**2)
-        flat, near = flat[round_enough], near.take(round_enough)
-        entries = np.concatenate([straight[:, round_enough], near.mixed()])
+        # As convex as that along three axes, a voxel has three times that Laplacian.
+        if min_laplacian_hu > 3 * min_curvature_hu:
+            round_enough = -straight.sum(axis=0) * square > np.float32(min_laplacian_hu)
+            flat, square, near = flat[round_enough], square[round_enough], near.take(round_enough)
+            straight = straight[:, round_enough]
+        entries = np.concatenate([straight, near.mixed()])
         # In single precision where only the maxima are looked for ...
-        lowest = -symmetric_eigenvalues(entries)[2] * np.float32(sigma**2)
-        smallest = np.zeros_like(smoothed)
+        lowest = -symmetric_eigenvalues(entries)[2] * square
+        smallest = np.zeros_like(self._stack)
         smallest.ravel()[flat] = lowest
         rows = np.flatnonzero(lowest > min_curvature_hu)
-        rows = rows[self._in_tile(flat[rows])]
         rows = rows[local_maxima(smallest, flat[rows])]
+        rows = rows[self._in_tile(flat[rows])]
         # ... and in double precision at these few.
-        hessian, gradient = entries[:, rows].astype(float), near.take(rows).gradient()
-        shift: FloatArray = -solve_symmetric(hessian, gradient.astype(float)).T / self.spacing_mm
+        return self._described(flat[rows], entries[:, rows].astype(float), near.take(rows))
+
+    @property
+    def _stack(self) -> FloatArray:
+        """All scales on top of each other, as one image."""
+        return self.smoothed.reshape(-1, *self.smoothed.shape[2:])
+
+    def _convex(self, inside: BoolArray, min_curvature_hu: float) -> tuple[IntArray, IntArray]:
+        """Voxels of the stack that are convex along every axis, and their scales.
+
+        The smallest curvature is at most the one along any axis: what is less convex along one of
+        them is no candidate, and never the greater neighbour of one.
+        """
+        found = [
+            _convex_voxels(smoothed, self.spacing_mm, min_curvature_hu / sigma**2, inside)
+            for smoothed, sigma in zip(self.smoothed, self.sigmas_mm, strict=True)
+        ]
+        scale = np.repeat(np.arange(len(found)), [len(flat) for flat in found])
+        return np.concatenate(found) + scale * inside.size, scale
+
+    def _described(self, flat: IntArray, hessian: FloatArray, near: Stencil) -> Blobs:
+        """Blobs at voxels of the stack."""
+        scale, place = np.divmod(flat, self.smoothed[0].size)
+        sigma = np.asarray(self.sigmas_mm)[scale]
+        gradient = near.gradient().astype(float)
+        shift: FloatArray = -solve_symmetric(hessian, gradient).T / self.spacing_mm
         # To the top of the parabola through the voxel.
         shift = shift.clip(-_MAX_SHIFT_VOXELS, _MAX_SHIFT_VOXELS)
-        voxel = np.column_stack(np.unravel_index(flat[rows], smoothed.shape)) + self.first_zyx
+        voxel = np.column_stack(np.unravel_index(place, self.smoothed.shape[1:])) + self.first_zyx
         return Blobs(
             voxel_zyx=voxel,
             index_zyx=voxel + shift,
-            sigma_mm=np.full(len(rows), sigma),
-            curvatures_hu=-symmetric_eigenvalues(hessian)[::-1].T * sigma**2,
-            laplacians_hu=self._laplacians(flat[rows]),
+            sigma_mm=sigma,
+            curvatures_hu=-symmetric_eigenvalues(hessian)[::-1].T * sigma[:, None] ** 2,
+            laplacians_hu=self._laplacians(place),
         )
 
     def _in_tile(self, flat: IntArray) -> BoolArray:
-        """Whether voxels belong to the tile itself."""
-        shape = self.smoothed[0].shape
-        index = np.unravel_index(flat, shape)
+        """Whether voxels of the stack belong to the tile itself."""
+        shape = self.smoothed.shape[1:]
+        _, *index = np.unravel_index(flat, self.smoothed.shape)
         within: BoolArray = np.all(
             [(i >= _HALO) & (i < n - _HALO) for i, n in zip(index, shape, strict=True)], axis=0
         )
         return within
 
-    def _laplacians(self, flat: IntArray) -> FloatArray:
-        """Scale-normalised negated Laplacian (N, S) at voxels, at every scale."""
-        return np.column_stack(
-            [
-                Stencil(smoothed, flat, self.spacing_mm).straight().sum(axis=0)
-                * np.float32(-(sigma**2))
-                for smoothed, sigma in zip(self.smoothed, self.sigmas_mm, strict=True)
-            ]
-        )
+    def _laplacians(self, place: IntArray) -> FloatArray:
+        """Scale-normalised negated Laplacian (N, S) at places in the tile, at every scale."""
+        sigma = np.asarray(self.sigmas_mm)
+        flat = np.arange(len(sigma))[:, None] * self.smoothed[0].size + place
+        entries = Stencil(self._stack, flat.ravel(), self.spacing_mm).straight()
+        laplacians: FloatArray = entries.sum(axis=0).reshape(flat.shape).T
+        return laplacians * (-(sigma**2)).astype(np.float32)
 
 
 def _convex_voxels(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from miliary.kernels.patches import cut_cubes
 from miliary.kernels.slabs import over_slabs, slab_of
 
 #: Gaussians are cut off here: 4 standard deviations hold all but 6e-5 of the weight.
@@ -23,6 +24,9 @@ _BLOCK = 32
 
 #: Voxels of a block, those that they are blurred from, and the weights.
 _Band = tuple[slice, slice, FloatArray]
+
+#: The same for a small part, along z, y and x: matrices so small that BLAS takes them as they lie.
+_INNER_BLOCK = (4, 4, 12)
 
 #: Voxels smoothed one by one at a time: some megabytes of neighbourhoods.
 _CHUNK = 2048
@@ -233,12 +237,16 @@ def gaussian_reach(sigma_voxels: FloatArray) -> IntArray:
 
 
 def smooth_inner(
-    part: FloatArray, sigma_voxels: FloatArray, margin: IntArray | None = None
+    part: FloatArray,
+    sigma_voxels: FloatArray,
+    margin: IntArray | None = None,
+    *,
+    out: FloatArray | None = None,
 ) -> FloatArray:
     """Blur the inner voxels of a small part, all that need none from outside of it.
 
-    The Gaussian of `smooth`, on one thread. Of a part that stays in the cache products with band
-    matrices are fastest along the first and the last axis, a running sum of weights between them.
+    The Gaussian of `smooth`, on one thread, axis by axis as products of many small matrices with a
+    short band matrix: long bands are mostly zeros, and take four times the time.
 
     Parameters
     ----------
@@ -248,6 +256,8 @@ def smooth_inner(
         Standard deviation along z, y and x, in voxels; 0 does not blur.
     margin : (3,) int or None
         Voxels to leave out on each side, no fewer than the reach; as many unless given.
+    out : (Z - 2 z, Y - 2 y, X - 2 x) float32 or None
+        Where the result goes, a new array unless given.
 
     Returns
     -------
@@ -256,38 +266,46 @@ def smooth_inner(
     """
     reach = gaussian_reach(sigma_voxels)
     far = reach if margin is None else np.asarray(margin)
-    size_z, size_y, size_x = (np.array(part.shape) - 2 * far).tolist()
-    spare_z, _, spare_x = (far - reach).tolist()
-    weights = _inner_band(size_z, int(reach[0]), float(sigma_voxels[0]))
-    seen = part[spare_z : spare_z + weights.shape[1]]
-    blurred = (weights @ seen.reshape(len(seen), -1)).reshape(size_z, *part.shape[1:])
-    blurred = _blur_rows(blurred, float(sigma_voxels[1]), int(reach[1]), int(far[1]))
-    weights = _inner_band(size_x, int(reach[2]), float(sigma_voxels[2]))
-    seen = blurred.reshape(size_z * size_y, -1)[:, spare_x : spare_x + weights.shape[1]]
-    flat: FloatArray = seen @ weights.T
-    return flat.reshape(size_z, size_y, size_x)
+    sides = zip((far - reach).tolist(), part.shape, strict=True)
+    blurred = part[tuple(slice(spare, size - spare) for spare, size in sides)]
+    for axis, sigma in enumerate(np.asarray(sigma_voxels, float).tolist()):
+        last = out if axis == 2 else None
+        blurred = _blur_inner(blurred, axis, sigma, int(reach[axis]), last)
+    return blurred
 
 
+def _blur_inner(
+    part: FloatArray, axis: int, sigma: float, reach: int, out: FloatArray | None
+) -> FloatArray:
+    """Blur along one axis, without the outermost voxels."""
+    shape = list(part.shape)
+    shape[axis] -= 2 * reach
+    blurred = np.empty(shape, np.float32) if out is None else out
+    block = max(min(_INNER_BLOCK[axis], shape[axis]), 1)
+    band = _inner_band(block, reach, sigma)
+    # Along z matrices of z and x, one for each y; along y and x of y and x, one for each z.
+    source, target = (np.swapaxes(a, 0, 1) if axis == 0 else a for a in (part, blurred))
+    for start in range(0, shape[axis], block):
+        # The last block covers some voxels again where the others do not add up.
+        first = min(start, shape[axis] - block)
+        here, seen = slice(first, first + block), slice(first, first + block + 2 * reach)
+        if axis == 2:
+            np.matmul(source[..., seen], band.T, out=target[..., here])
+        else:
+            np.matmul(band, source[:, seen], out=target[:, here])
+    return blurred
+
+
+@lru_cache(maxsize=128)
 def _inner_band(size: int, reach: int, sigma: float) -> FloatArray:
     """Weights (size, size + 2 reach) that blur a row, without as many voxels on both sides."""
     row = np.zeros(2 * (size + reach) - 1, np.float32)
     row[size - 1 : size + 2 * reach] = _gaussian(reach, sigma)
     # Every row of the matrix is the one before moved on by a voxel.
-    band: FloatArray = np.ascontiguousarray(sliding_window_view(row, size + 2 * reach)[::-1])
+    rows = sliding_window_view(row, size + 2 * reach)[::-1]
+    # Column by column, so that the transpose is contiguous.
+    band: FloatArray = np.asfortranarray(rows)
     return band
-
-
-def _blur_rows(part: FloatArray, sigma: float, reach: int, margin: int) -> FloatArray:
-    """Blur along the second axis, without the outermost voxels."""
-    weights, size = _gaussian(reach, sigma).astype(np.float32), part.shape[1] - 2 * margin
-    shifted = [part[:, margin + step : margin + step + size] for step in range(-reach, reach + 1)]
-    blurred: FloatArray = shifted[reach] * weights[reach]
-    pair = np.empty_like(blurred)
-    for k in range(reach):
-        np.add(shifted[k], shifted[-1 - k], out=pair)
-        pair *= weights[k]
-        blurred += pair
-    return blurred
 
 
 def smooth_at(
@@ -312,19 +330,15 @@ def smooth_at(
         What `smooth` gives there.
     """
     sigma = sigma_mm / np.asarray(spacing_mm, float)
-    steps = [np.arange(-far, far + 1) for far in gaussian_reach(sigma).tolist()]
-    z, y, x = (_gaussian(len(step) // 2, s) for step, s in zip(steps, sigma, strict=True))
+    reach = gaussian_reach(sigma)
+    deep, high, wide = (2 * reach + 1).tolist()
+    z, y, x = (_gaussian(far, s) for far, s in zip(reach.tolist(), sigma, strict=True))
     weights = np.einsum("i,j,k->ijk", z, y, x).astype(np.float32).ravel()
     result = np.empty(len(voxel_zyx), np.float32)
-    strides = (image.shape[1] * image.shape[2], image.shape[2], 1)
     for start in range(0, len(voxel_zyx), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        z, y, x = (
-            np.clip(voxel_zyx[rows, axis, None] + step, 0, n - 1) * stride
-            for axis, (step, n, stride) in enumerate(zip(steps, image.shape, strides, strict=True))
-        )
-        places = z[:, :, None, None] + y[:, None, :, None] + x[:, None, None, :]
-        values = image.reshape(-1).take(places.reshape(len(places), -1))
+        values = cut_cubes(image, voxel_zyx[rows] - reach, (deep, high, wide))
+        values = values.reshape(len(values), -1).astype(np.float32)
         # Not a matrix product: its rounding would depend on the other voxels of the batch.
-        result[rows] = (values * weights).sum(axis=1)
+        result[rows] = np.einsum("ij,j->i", values, weights)
     return result

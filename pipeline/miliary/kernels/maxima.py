@@ -9,6 +9,12 @@ from scipy.spatial import KDTree
 
 from miliary.arrays import BoolArray, FloatArray, IntArray
 
+#: Half of the 26 neighbours, those that share a side first; the others lie across.
+_AHEAD = sorted(
+    (step for step in product((0, 1, -1), repeat=3) if step > (0, 0, 0)),
+    key=lambda step: sum(map(abs, step)),
+)
+
 
 def local_maxima(image: FloatArray, flat_index: IntArray) -> BoolArray:
     """Tell which of some voxels are greater than all their 26 neighbours.
@@ -27,18 +33,16 @@ def local_maxima(image: FloatArray, flat_index: IntArray) -> BoolArray:
     (N,) bool
         True at maxima.
     """
-    values, (_, height, width) = image.ravel(), image.shape
-    index, centre = np.asarray(flat_index), image.ravel()[flat_index]
-    alive = np.arange(len(index))
-    for dz, dy, dx in product((-1, 0, 1), repeat=3):
-        offset = (dz * height + dy) * width + dx
-        if offset == 0:
-            continue
-        neighbour = values[index[alive] + offset]
-        # Most voxels drop out at the first few neighbours, so later passes touch few.
-        kept = centre[alive] > neighbour if offset > 0 else centre[alive] >= neighbour
-        alive = alive[kept]
-    result = np.zeros(len(index), bool)
+    values, index = image.reshape(-1), np.asarray(flat_index)
+    _, height, width = image.shape
+    ahead = np.array([(dz * height + dy) * width + dx for dz, dy, dx in _AHEAD])[:, None]
+    centre, alive = values.take(index), np.arange(len(index))
+    # Few voxels of a smooth image are maxima along all three axes, so the last pass touches few.
+    for steps in (*np.split(ahead[:3], 3), ahead[3:]):
+        kept = (centre > values.take(index + steps)).all(axis=0)
+        kept &= (centre >= values.take(index - steps)).all(axis=0)
+        index, centre, alive = index[kept], centre[kept], alive[kept]
+    result = np.zeros(len(flat_index), bool)
     result[alive] = True
     return result
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from miliary.arrays import AnyArray, IntArray
-from miliary.kernels.noise import cut_cubes
+from miliary.kernels.patches import cut_cubes
 
 
 def patch_shape(

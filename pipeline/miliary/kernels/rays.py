@@ -149,15 +149,17 @@ def ray_features(
 
     batch = points_at_once(offsets, max(_SAMPLES // len(offsets), 1))
 
-    def describe(part: IntArray) -> None:
+    def describe(part: list[IntArray]) -> None:
         read = Interpolator(image, offsets, batch)
-        for rows in np.array_split(part, -(-len(part) // batch)):
+        for rows in part:
             samples = read.around(index[rows]).reshape(len(rows), -1, spec.n_directions)
             found.put(rows, _describe(samples, products, spec))
 
     order = np.lexsort((index // _BLOCK_VOXELS).T)
-    parts = np.array_split(order, max(1, min(_PARTS * n_threads(), len(order) // batch)))
-    on_threads(describe, [part for part in parts if len(part)])
+    # Whatever the number of threads, the same points are described together, and round alike.
+    batches = [order[start : start + batch] for start in range(0, len(order), batch)]
+    share = max(1, -(-len(batches) // (_PARTS * n_threads())))
+    on_threads(describe, [batches[k : k + share] for k in range(0, len(batches), share)])
     return found
 
 
@@ -179,6 +181,9 @@ def _empty_features(n: int, spec: RaySpec) -> RayFeatures:
 def _describe(samples: FloatArray, products: FloatArray, spec: RaySpec) -> RayFeatures:
     """Features of (N, R, D) samples, which are sorted in place at the end."""
     half = spec.n_directions // 2
+    # From some value of the surroundings on, single precision tells more in sums.
+    origin = samples[:, -1:, 0].copy()
+    samples -= origin[..., None]
     # At the first radius the smallest value met so far is the value itself.
     ridges = np.empty_like(samples[:, 1:])
     for k in range(ridges.shape[1]):
@@ -196,7 +201,7 @@ def _describe(samples: FloatArray, products: FloatArray, spec: RaySpec) -> RayFe
     ]
     spreads = [part for first, second, _ in moments for part in (first, second)]
     return RayFeatures(
-        np.concatenate(levels, axis=1),
+        np.concatenate(levels, axis=1) + origin,
         np.concatenate(spreads, axis=1),
         np.concatenate([shape for *_, shape in moments], axis=1),
     )
@@ -214,7 +219,7 @@ def _products(directions: FloatArray) -> FloatArray:
     """Weights (D, 9) of the first moment (z, y, x) and the second (zz, yy, xx, zy, zx, yx)."""
     z, y, x = directions.T
     squares = np.column_stack([z * z, y * y, x * x, z * y, z * x, y * x])
-    # The mean of the squares is the unit matrix by 3, so that a centred value leaves no trace.
+    # The mean of the squares is the unit matrix by 3: a value that is the same all round adds nothing.
     squares -= squares.mean(axis=0)
     n = len(directions)
     weights: FloatArray = np.concatenate([directions * (3 / n), squares * (7.5 / n)], axis=1)
@@ -227,8 +232,9 @@ def _moments(values: FloatArray, products: FloatArray) -> tuple[FloatArray, Floa
     The second moment without its trace, M, has the invariants tr M² and det M; the shape is
     det M by the largest it can be for that tr M².
     """
-    centred = values - values.mean(axis=-1, keepdims=True)
-    moments = np.moveaxis(centred @ products, -1, 0)
+    # The weights of each moment add up to 0: the mean need not be taken off before.
+    moments = products.T @ values.reshape(-1, values.shape[-1]).T
+    moments = moments.reshape(-1, *values.shape[:-1])
     first = np.sqrt((moments[:3] ** 2).sum(axis=0))
     size = np.sqrt(((moments[3:6] ** 2).sum(axis=0) + 2 * (moments[6:] ** 2).sum(axis=0)) / 1.5)
     zz, yy, xx, zy, zx, yx = moments[3:] / np.maximum(size, np.float32(_FLAT_HU))
