@@ -200,9 +200,7 @@ def fill_holes(mask: BoolArray) -> BoolArray:
         at_border |= (place == 0) | (place == n - 1)
     is_hole = np.ones(n_labels, bool)
     is_hole[labels[at_border]] = False
-    filled = mask.copy()
-    filled.ravel()[gaps.take(is_hole[labels]).voxels()] = True
-    return filled
+    return _painted(mask, gaps.take(is_hole[labels]), value=True)
 
 
 def largest_part(mask: BoolArray) -> BoolArray:
@@ -221,9 +219,7 @@ def largest_part(mask: BoolArray) -> BoolArray:
     runs = Runs.of(mask)
     labels, n_labels = runs.label(6)
     sizes = np.bincount(labels, runs.lengths, max(n_labels, 1))
-    kept = mask.copy()
-    kept.ravel()[runs.take(labels != np.argmax(sizes)).voxels()] = False
-    return kept
+    return _painted(mask, runs.take(labels != np.argmax(sizes)), value=False)
 
 
 def keep_large(mask: BoolArray, min_voxels: float) -> BoolArray:
@@ -244,9 +240,14 @@ def keep_large(mask: BoolArray, min_voxels: float) -> BoolArray:
     runs = Runs.of(mask)
     labels, n_labels = runs.label(6)
     is_crumb = np.bincount(labels, runs.lengths, n_labels) < min_voxels
-    kept = mask.copy()
-    kept.ravel()[runs.take(is_crumb[labels]).voxels()] = False
-    return kept
+    return _painted(mask, runs.take(is_crumb[labels]), value=False)
+
+
+def _painted(mask: BoolArray, runs: Runs, *, value: bool) -> BoolArray:
+    """Copy a mask, and give the voxels of some runs a value."""
+    painted = mask.copy()
+    painted.ravel()[runs.voxels()] = value
+    return painted
 
 
 def label_means(image: AnyArray, labels: IntArray, n_labels: int) -> FloatArray:
