@@ -190,9 +190,7 @@ class _Scales:
         first = np.array([side.start for side in tile]) - _HALO
         return cls(smoothed, first, spacing, sigmas_mm)
 
-    def maxima(
-        self, inside: BoolArray, min_laplacian_hu: float, min_curvature_hu: float
-    ) -> Blobs:
+    def maxima(self, inside: BoolArray, min_laplacian_hu: float, min_curvature_hu: float) -> Blobs:
         """Maxima of the smallest curvature at every scale, in the tile."""
         flat, scale = self._convex(inside, min_curvature_hu)
         square = np.square(self.sigmas_mm, dtype=np.float32)[scale]
