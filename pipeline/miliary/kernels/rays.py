@@ -149,9 +149,9 @@ def ray_features(
 
     batch = points_at_once(offsets, max(_SAMPLES // len(offsets), 1))
 
-    def describe(part: list[IntArray]) -> None:
+    def describe(part: slice) -> None:
         read = Interpolator(image, offsets, batch)
-        for rows in part:
+        for rows in batches[part]:
             samples = read.around(index[rows]).reshape(len(rows), -1, spec.n_directions)
             found.put(rows, _describe(samples, products, spec))
 
@@ -159,7 +159,7 @@ def ray_features(
     # Whatever the number of threads, the same points are described together, and round alike.
     batches = [order[start : start + batch] for start in range(0, len(order), batch)]
     share = max(1, -(-len(batches) // (_PARTS * n_threads())))
-    on_threads(describe, [batches[k : k + share] for k in range(0, len(batches), share)])
+    on_threads(describe, [slice(k, k + share) for k in range(0, len(batches), share)])
     return found
 
 
@@ -219,7 +219,7 @@ def _products(directions: FloatArray) -> FloatArray:
     """Weights (D, 9) of the first moment (z, y, x) and the second (zz, yy, xx, zy, zx, yx)."""
     z, y, x = directions.T
     squares = np.column_stack([z * z, y * y, x * x, z * y, z * x, y * x])
-    # The mean of the squares is the unit matrix by 3: a value that is the same all round adds nothing.
+    # The mean of the squares is the unit matrix by 3: what is the same all round adds nothing.
     squares -= squares.mean(axis=0)
     n = len(directions)
     weights: FloatArray = np.concatenate([directions * (3 / n), squares * (7.5 / n)], axis=1)
