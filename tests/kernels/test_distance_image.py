@@ -38,7 +38,7 @@ def test_parts_are_images_and_places_are_values(distance_mm, rng):
     image = DistanceImage(in_steps(distance_mm))
     part = image[2:9, :, 3:20]
     assert isinstance(part, DistanceImage)
-    assert np.shares_memory(part.steps, image.steps)
+    assert np.shares_memory(part.codes, image.codes)
     inside = rng.random(SHAPE) > 0.5
     assert_allclose(image[inside], distance_mm[inside], atol=ROUNDING_MM)
     assert_allclose(image[3:6, 4, 7], distance_mm[3:6, 4, 7], atol=ROUNDING_MM)
@@ -85,7 +85,7 @@ def test_a_script_does_with_it_what_it_does_with_an_array(distance_mm):
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda image: pickle.loads(pickle.dumps(image))])
 def test_it_can_be_copied_and_sent(distance_mm, again):
     image = DistanceImage(in_steps(distance_mm))
-    assert_array_equal(again(image).steps, image.steps)
+    assert_array_equal(again(image).codes, image.codes)
 
 
 def test_values_are_never_those_in_memory(distance_mm):

@@ -77,8 +77,8 @@ def test_neither_slabs_nor_threads_change_anything(rng, monkeypatch, threads):
     labels, fine = lungs(rng), np.array([0.8, 0.7, 0.9])
     whole = depth_field(labels, fine)
     monkeypatch.setenv("MILIARY_THREADS", threads)
-    for limit in ("_PLANE_VOXELS", "_DEEP_VOXELS"):
-        monkeypatch.setattr(f"miliary.kernels.fields.{limit}", 5 * 73 * 101)
+    for limit in ("squares._PLANE_VOXELS", "fields._DEEP_VOXELS"):
+        monkeypatch.setattr(f"miliary.kernels.{limit}", 5 * 73 * 101)
     assert_array_equal(depth_field(labels, fine), whole)
 
 

@@ -242,7 +242,7 @@ class Stratum:
         if key not in self._made:
             factors = self.factors(voxel_mm)
             self._made[key] = set_covariance(
-                coarse_counts(self.inside, factors),
+                self._coarse(factors),
                 self.spacing_mm * factors,
                 max_lag_mm=max_lag_mm,
                 capacity=int(np.prod(factors)),
@@ -299,11 +299,19 @@ class Stratum:
         key = ("border", voxel_mm, hole_mm)
         if key not in self._made:
             factors = self.factors(voxel_mm)
-            mostly = coarse_counts(self.inside, factors) >= np.prod(factors) / 2
+            mostly = self._coarse(factors) >= np.prod(factors) / 2
             size = self.spacing_mm * factors
             self._made[key] = border_distance(mostly, size, hole_mm=hole_mm)
         depth: FloatArray = self._made[key]
         return depth
+
+    def _coarse(self, factors: tuple[int, ...]) -> IntArray:
+        """Count its voxels in blocks, once."""
+        key = ("coarse", factors)
+        if key not in self._made:
+            self._made[key] = coarse_counts(self.inside, factors)
+        counts: IntArray = self._made[key]
+        return counts
 
     def places(self, chosen: IntArray) -> FloatArray:
         """Give the centres of some of the voxels.
