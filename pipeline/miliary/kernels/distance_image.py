@@ -178,6 +178,30 @@ def in_steps(distance_mm: FloatArray) -> NDArray[np.uint16]:
     return steps.astype(np.uint16)
 
 
+def ends_of_codes(codes: NDArray[np.uint16], table_mm: FloatArray) -> tuple[float, ...]:
+    """Give the least and the highest finite distance.
+
+    Parameters
+    ----------
+    codes : (N,) uint16
+        Codes of some voxels.
+    table_mm : (65536,) float32
+        What they stand for.
+
+    Returns
+    -------
+    tuple of two float
+        In mm; empty where no distance is finite.
+    """
+    low, high = int(codes.min(initial=INFINITE)), int(codes.max(initial=0))
+    if low == INFINITE:
+        return ()
+    if high == INFINITE:
+        # The last code is followed by 0, the others stay in their order.
+        high = int((codes + np.uint16(1)).max()) - 1
+    return float(table_mm[low]), float(table_mm[high])
+
+
 def _as_array(value: Any) -> Any:
     return np.asarray(value) if isinstance(value, DistanceImage) else value
 

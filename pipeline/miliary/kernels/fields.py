@@ -246,7 +246,8 @@ def _steps(distance_mm: FloatArray, size_mm: FloatArray) -> AnyArray:
     steps = distance_mm + np.float32(_BLOCK_SHARE * float(np.prod(size_mm)) ** (1 / 3))
     steps *= np.float32(_FAR_STEPS_PER_MM)
     np.minimum(steps, np.float32(_MOST_STEPS), out=steps)
-    return np.rint(steps, out=steps).astype(np.uint16)
+    np.rint(steps, out=steps)
+    return steps.astype(np.uint16)
 
 
 def _blocks(mask: BoolArray, factors: tuple[int, ...]) -> BoolArray:

@@ -189,12 +189,12 @@ def coarse_counts(mask: BoolArray, factors: tuple[int, ...]) -> IntArray:
         Voxels in each block.
     """
     # Adding slices is several times faster than reduceat; small counts fit in a byte.
-    counts: IntArray = mask.view(np.uint8)
-    kind = np.uint8 if np.prod(factors) < 256 else np.int32
+    counts: IntArray = np.asarray(mask, bool).view(np.uint8)
+    kind: type[np.integer] = np.uint8 if np.prod(factors) < 256 else np.int32
     for axis, factor in enumerate(factors):
         front = (slice(None),) * axis
         # The first of a block is there, the others may be missing at the end.
-        blocks = counts[(*front, slice(0, None, factor))].astype(kind)
+        blocks: IntArray = counts[(*front, slice(0, None, factor))].astype(kind)
         for first in range(1, factor):
             part = counts[(*front, slice(first, None, factor))]
             blocks[(*front, slice(part.shape[axis]))] += part

@@ -100,8 +100,8 @@ class Extents:
         """
         first, end = np.empty((2, 2, len(wanted)), np.intp)
         for axis, n in enumerate(wanted.shape[1:]):
-            lines = wanted.any(axis=2 - axis)
-            some = lines.any(axis=1)
+            lines: BoolArray = np.logical_or.reduce(wanted, axis=2 - axis)
+            some: BoolArray = np.logical_or.reduce(lines, axis=1)
             first[axis] = np.where(some, lines.argmax(axis=1), n)
             end[axis] = np.where(some, n - lines[:, ::-1].argmax(axis=1), 0)
         return cls(first, end)._grown(margin, wanted.shape)
@@ -246,7 +246,7 @@ class Squares:
         some = self.in_plane[start : stop + 2 * (len(costs) - 1), rows, columns]
         # Copied, so that all of it can be shifted as one row of numbers.
         squares = _nearest(some.ravel(), costs, some[0].size)
-        return (slice(start, stop), rows, columns), squares.reshape(-1, *some.shape[1:])
+        return (slice(start, stop), rows, columns), squares.reshape(stop - start, *some.shape[1:])
 
 
 def _in_plane(inside: BoolArray, costs: Costs) -> AnyArray:
