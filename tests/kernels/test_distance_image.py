@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from miliary.kernels.distance_image import STEPS_PER_MM, DistanceImage, in_steps
+from miliary.kernels.distance_image import (
+    STEPS_MM,
+    STEPS_PER_MM,
+    DistanceImage,
+    ends_of_codes,
+    in_steps,
+)
 
 SHAPE = (19, 23, 29)
 #: Half a step, and what single precision adds.
@@ -38,7 +44,7 @@ def test_parts_are_images_and_places_are_values(distance_mm, rng):
     image = DistanceImage(in_steps(distance_mm))
     part = image[2:9, :, 3:20]
     assert isinstance(part, DistanceImage)
-    assert np.shares_memory(part.steps, image.steps)
+    assert np.shares_memory(part.codes, image.codes)
     inside = rng.random(SHAPE) > 0.5
     assert_allclose(image[inside], distance_mm[inside], atol=ROUNDING_MM)
     assert_allclose(image[3:6, 4, 7], distance_mm[3:6, 4, 7], atol=ROUNDING_MM)
@@ -85,9 +91,34 @@ def test_a_script_does_with_it_what_it_does_with_an_array(distance_mm):
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda image: pickle.loads(pickle.dumps(image))])
 def test_it_can_be_copied_and_sent(distance_mm, again):
     image = DistanceImage(in_steps(distance_mm))
-    assert_array_equal(again(image).steps, image.steps)
+    assert_array_equal(again(image).codes, image.codes)
 
 
 def test_values_are_never_those_in_memory(distance_mm):
     with pytest.raises(ValueError, match="must be made anew, got copy=False"):
         np.asarray(DistanceImage(in_steps(distance_mm)), copy=False)
+
+
+def test_codes_of_any_table_are_read_and_parted_by_it(rng):
+    table_mm = np.sort(rng.uniform(0, 40, 2**16).astype(np.float32))
+    # Some codes stand for the same distance.
+    table_mm[300:400], table_mm[-1] = table_mm[300], np.inf
+    image = DistanceImage(rng.integers(0, 2**16, SHAPE).astype(np.uint16), table_mm)
+    values = np.asarray(image)
+    assert_array_equal(values, table_mm[image.codes])
+    assert_array_equal(image[2:5].table_mm, table_mm)
+    for limit_mm in (-1.0, 0.0, float(table_mm[350]), 17.3, 40.0, np.inf):
+        assert_array_equal(image < limit_mm, values < limit_mm)
+        assert_array_equal(image <= limit_mm, values <= limit_mm)
+        assert_array_equal(image > limit_mm, values > limit_mm)
+        assert_array_equal(image >= limit_mm, values >= limit_mm)
+
+
+@pytest.mark.parametrize("infinite", [0, 3, 20])
+def test_the_ends_of_codes_are_those_of_finite_distances(rng, infinite):
+    distance_mm = rng.uniform(1.0, 60.0, 20).astype(np.float32)
+    distance_mm[:infinite] = np.inf
+    codes = in_steps(distance_mm)
+    known = STEPS_MM[codes[infinite:]]
+    assert ends_of_codes(codes, STEPS_MM) == ((known.min(), known.max()) if len(known) else ())
+    assert ends_of_codes(codes[:0], STEPS_MM) == ()

@@ -66,6 +66,17 @@ def test_farther_in_a_ball_depth_is_its_radius_less_the_distance_to_its_centre()
     assert abs(error.mean()) < MEAN_MM
 
 
+def test_far_away_distances_come_from_a_grid_half_as_fine_again():
+    mask = np.zeros((19, 23, 241), bool)
+    mask[9, 11, 3] = True
+    found, true = distance_field(mask, SPACING), distance_to(mask, SPACING)
+    assert true.max() > 180.0
+    assert_allclose(found, true, atol=2 * FAR_MM)
+    # In the direction of the surface one voxel is as far from the next as it is large.
+    steps = np.diff(found[9, 11, 20:])
+    assert_allclose(steps, SPACING[2], atol=0.6)
+
+
 def test_without_a_surface_distances_are_infinite():
     assert np.isposinf(depth_field(np.ones((9, 11, 13), np.uint8), SPACING)).all()
     assert np.isposinf(distance_field(np.zeros((9, 11, 13), bool), SPACING)).all()
@@ -77,8 +88,8 @@ def test_neither_slabs_nor_threads_change_anything(rng, monkeypatch, threads):
     labels, fine = lungs(rng), np.array([0.8, 0.7, 0.9])
     whole = depth_field(labels, fine)
     monkeypatch.setenv("MILIARY_THREADS", threads)
-    for limit in ("_PLANE_VOXELS", "_DEEP_VOXELS"):
-        monkeypatch.setattr(f"miliary.kernels.fields.{limit}", 5 * 73 * 101)
+    for limit in ("squares._PLANE_VOXELS", "fields._DEEP_VOXELS"):
+        monkeypatch.setattr(f"miliary.kernels.{limit}", 5 * 73 * 101)
     assert_array_equal(depth_field(labels, fine), whole)
 
 

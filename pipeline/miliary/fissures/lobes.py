@@ -10,12 +10,8 @@ from miliary.anatomy import LOBES, SIDES
 from miliary.arrays import BoolArray, FloatArray, IntArray, LabelArray
 from miliary.fissures.bend import Fitted
 from miliary.fissures.surface import Surface
-from miliary.kernels.distance_image import (
-    STEPS_PER_MM,
-    DistanceImage,
-    in_steps,
-)
-from miliary.kernels.fields import distance_field
+from miliary.kernels.distance_image import DistanceImage, in_steps
+from miliary.kernels.fields import distance_beside
 from miliary.kernels.heights import linear_matrix
 from miliary.kernels.regions import bounding_box
 from miliary.kernels.slabs import on_threads
@@ -118,12 +114,13 @@ def draw_side(
 
     on_threads(work, range(len(labels)))
     # Near a surface the offset is exact; past its edges only the distance to it is true.
-    rough = distance_field(touched, spacing_mm).steps
-    half = np.uint16(round(half_mm * STEPS_PER_MM))
-    np.maximum(rough, half, out=rough)
-    rough -= half
-    np.maximum(away, rough, out=away)
-    np.copyto(drawing.surface_mm.steps[box], away, where=labels == SIDES[side])
+    rough = distance_beside(touched, labels * (labels == SIDES[side]), spacing_mm)
+    beyond = in_steps(np.maximum(rough.table_mm - half_mm, 0))
+    for own, codes, section, into in zip(
+        away, rough.codes, labels, drawing.surface_mm.codes[box], strict=True
+    ):
+        np.maximum(own, beyond.take(codes, mode="clip"), out=own)
+        np.copyto(into, own, where=section == SIDES[side])
 
 
 def _draw_section(

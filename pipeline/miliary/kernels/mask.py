@@ -146,24 +146,31 @@ def set_covariance(
         fft.next_fast_len(int(n + min(k, n)), real=True) for n, k in zip(shape, reach, strict=True)
     ]
     dtype = np.float64 if np.prod(padded) <= _EXACT_SIZE else np.float32
-    spectrum = fft.rfftn(filled.astype(dtype), padded, workers=2)
+    spectrum = fft.rfft(filled.astype(dtype), padded[2], axis=2, workers=2)
+    # Axis by axis: there only where the window is, and back only where lags are asked for, which
+    # leaves half of the work.
+    for axis in (1, 0):
+        spectrum = fft.fft(spectrum, padded[axis], axis=axis, overwrite_x=True, workers=2)
     # In place: at full resolution each copy of a lung's spectrum is 0.2 GB.
     real, imaginary = spectrum.real, spectrum.imag
     real *= real
     imaginary *= imaginary
     real += imaginary
     imaginary[...] = 0.0
-    shared = fft.irfftn(spectrum, padded, overwrite_x=True, workers=2)
-    del spectrum, real, imaginary
-    return LagTable(_centred(shared, reach, shape) * (np.prod(voxel_mm) / capacity**2), voxel_mm)
-
-
-def _centred(shared: AnyArray, reach: IntArray, shape: IntArray) -> FloatArray:
-    """Cut the lags -reach..reach out of a periodic array; those longer than the window are 0."""
+    del real, imaginary
     inside = np.minimum(reach, shape - 1)
-    picks = [np.arange(-k, k + 1) % n for k, n in zip(inside, shared.shape, strict=True)]
-    counts = np.rint(shared[np.ix_(*picks)].astype(np.float64))
-    return np.pad(counts, [(k, k) for k in reach - inside])
+    for axis in (0, 1):
+        spectrum = fft.ifft(spectrum, axis=axis, overwrite_x=True, workers=2)
+        spectrum = spectrum.take(_lags(inside[axis], padded[axis]), axis=axis)
+    shared = fft.irfft(spectrum, padded[2], axis=2, overwrite_x=True, workers=2)
+    shared = shared.take(_lags(inside[2], padded[2]), axis=2)
+    counts = np.pad(np.rint(shared.astype(np.float64)), [(k, k) for k in reach - inside])
+    return LagTable(counts * (np.prod(voxel_mm) / capacity**2), voxel_mm)
+
+
+def _lags(reach: int, period: int) -> IntArray:
+    """Where the lags -reach..reach stand in a periodic array; those longer than a window are 0."""
+    return np.arange(-reach, reach + 1) % period
 
 
 def coarse_counts(mask: BoolArray, factors: tuple[int, ...]) -> IntArray:
@@ -182,14 +189,15 @@ def coarse_counts(mask: BoolArray, factors: tuple[int, ...]) -> IntArray:
         Voxels in each block.
     """
     # Adding slices is several times faster than reduceat; small counts fit in a byte.
-    counts: IntArray = mask.astype(np.uint8 if np.prod(factors) < 256 else np.int32)
+    counts: IntArray = np.asarray(mask, bool).view(np.uint8)
+    kind: type[np.integer] = np.uint8 if np.prod(factors) < 256 else np.int32
     for axis, factor in enumerate(factors):
-        shape = list(counts.shape)
-        shape[axis] = -(-shape[axis] // factor)
-        blocks = np.zeros(shape, counts.dtype)
-        for first in range(factor):
-            part = counts[(*(slice(None),) * axis, slice(first, None, factor))]
-            blocks[(*(slice(None),) * axis, slice(part.shape[axis]))] += part
+        front = (slice(None),) * axis
+        # The first of a block is there, the others may be missing at the end.
+        blocks: IntArray = counts[(*front, slice(0, None, factor))].astype(kind)
+        for first in range(1, factor):
+            part = counts[(*front, slice(first, None, factor))]
+            blocks[(*front, slice(part.shape[axis]))] += part
         counts = blocks
     return counts
 

@@ -18,7 +18,7 @@ from miliary.kernels.covariates import (
     monte_carlo_p,
     simulate_counts,
 )
-from miliary.kernels.distance_image import DistanceImage
+from miliary.kernels.distance_image import DistanceImage, ends_of_codes
 from miliary.spatial.clustering import Clusters, Placed
 from miliary.spatial.window import Window
 
@@ -147,6 +147,11 @@ class _Bins:
             return self.of(values)
         return np.where(known, self.of(np.where(known, values, 0.0)), self.count)
 
+    def of_codes(self, table_mm: FloatArray) -> Callable[[AnyArray], IntArray]:
+        """Do so by codes of distances."""
+        places = self.of_known(table_mm).astype(np.intp)
+        return lambda codes: places.take(codes, mode="clip")
+
 
 @dataclass(frozen=True, eq=False)
 class WindowCovariate:
@@ -170,9 +175,8 @@ class WindowCovariate:
     weights: FloatArray
 
 
-def _choose_bins(voxels: list[AnyArray], bin_mm: float) -> _Bins | None:
-    """Cover all finite values with bins; None where there is none."""
-    ends = [end for values in voxels for end in _ends(values)]
+def _choose_bins(ends: list[float], bin_mm: float) -> _Bins | None:
+    """Cover all values between the ends with bins; None where there is none."""
     if not ends:
         return None
     low, high = min(ends), max(ends)
@@ -181,8 +185,10 @@ def _choose_bins(voxels: list[AnyArray], bin_mm: float) -> _Bins | None:
     return _Bins(first, int(np.floor(high / width + _EDGE)) - first + 1, width)
 
 
-def _ends(values: AnyArray) -> tuple[float, ...]:
+def _ends(values: AnyArray, table_mm: FloatArray | None) -> tuple[float, ...]:
     """Give the least and the highest finite value; neither where there is none."""
+    if table_mm is not None:
+        return ends_of_codes(values, table_mm)
     if len(values) and not np.isfinite([values.min(), values.max()]).all():
         values = values[np.isfinite(values)]
     return (float(values.min()), float(values.max())) if len(values) else ()
@@ -216,17 +222,20 @@ def bin_window(
         )
     # What is the same along x is binned row by row.
     by_row = image.strides[2] == 0
+    table_mm = image.table_mm if isinstance(image, DistanceImage) else None
+    values = image.codes if isinstance(image, DistanceImage) else image
     voxels = [
-        image[stratum.box][..., 0][stratum.rows[0]] if by_row else stratum.of(image)
+        image[stratum.box][..., 0][stratum.rows[0]] if by_row else stratum.of(values)
         for stratum in window.strata
     ]
-    bins = _choose_bins(voxels, settings.bin_mm)
+    bins = _choose_bins([end for some in voxels for end in _ends(some, table_mm)], settings.bin_mm)
     if bins is None:
         return None
+    bin_of = bins.of_known if table_mm is None else bins.of_codes(table_mm)
     weights = [
         np.bincount(bins.of(values), stratum.rows[1], bins.count)
         if by_row
-        else stratum.weigh(values, bins.of_known, bins.count + 1)[:-1]
+        else stratum.weigh(values, bin_of, bins.count + 1)[:-1]
         for stratum, values in zip(window.strata, voxels, strict=True)
     ]
     return WindowCovariate(name, image, bins, np.array(weights, float))

@@ -19,6 +19,9 @@ _ABOUT = 1.1
 #: Voxels that are binned together: their values stay in the cache.
 _AT_ONCE = 2**17
 
+#: Labels that are counted one by one.
+_FEW = 16
+
 
 @dataclass(frozen=True, eq=False)
 class Stratum:
@@ -106,6 +109,13 @@ class Stratum:
         (n_bins,) int
             Voxels.
         """
+        if values.dtype == np.uint8 and (highest := int(values.max(initial=0))) < _FEW:
+            # Labels: each is compared with all, in a tenth of the time of `bincount`.
+            labels = np.arange(highest + 1, dtype=np.uint8)
+            of_label = [np.count_nonzero(values == label) for label in labels]
+            counts = np.zeros(n_bins, np.intp)
+            np.add.at(counts, bin_of(labels), of_label)
+            return counts
         total = np.zeros(n_bins, np.intp)
         for part in self._parts():
             total += np.bincount(bin_of(values[part]), minlength=n_bins)
@@ -162,7 +172,10 @@ class Stratum:
         sums : (n_bins,) float64
             As of `weigh`.
         """
-        if self.sensitivity is None or self.chances is None:
+        if self.sensitivity is None:
+            voxels = self.count(values, bin_of, n_bins)
+            return voxels, voxels.astype(float)
+        if self.chances is None:
             return self.count(values, bin_of, n_bins), self.weigh(values, bin_of, n_bins)
         joint = self._joint(values, bin_of, n_bins, self.sensitivity)
         return joint.sum(axis=1), joint @ self.chances.astype(float)
@@ -242,7 +255,7 @@ class Stratum:
         if key not in self._made:
             factors = self.factors(voxel_mm)
             self._made[key] = set_covariance(
-                coarse_counts(self.inside, factors),
+                self._coarse(factors),
                 self.spacing_mm * factors,
                 max_lag_mm=max_lag_mm,
                 capacity=int(np.prod(factors)),
@@ -299,11 +312,19 @@ class Stratum:
         key = ("border", voxel_mm, hole_mm)
         if key not in self._made:
             factors = self.factors(voxel_mm)
-            mostly = coarse_counts(self.inside, factors) >= np.prod(factors) / 2
+            mostly = self._coarse(factors) >= np.prod(factors) / 2
             size = self.spacing_mm * factors
             self._made[key] = border_distance(mostly, size, hole_mm=hole_mm)
         depth: FloatArray = self._made[key]
         return depth
+
+    def _coarse(self, factors: tuple[int, ...]) -> IntArray:
+        """Count its voxels in blocks, once."""
+        key = ("coarse", factors)
+        if key not in self._made:
+            self._made[key] = coarse_counts(self.inside, factors)
+        counts: IntArray = self._made[key]
+        return counts
 
     def places(self, chosen: IntArray) -> FloatArray:
         """Give the centres of some of the voxels.
