@@ -65,15 +65,26 @@ def symmetric_eigenvalues(entries: FloatArray) -> FloatArray:
     aa, bb, cc, ab, ac, bc = entries
     mean = (aa + bb + cc) / 3
     aa, bb, cc = aa - mean, bb - mean, cc - mean
-    off = ab * ab + ac * ac + bc * bc
-    spread = np.sqrt((aa * aa + bb * bb + cc * cc + 2 * off) / 6)
-    determinant = aa * (bb * cc - bc * bc) - ab * (ab * cc - bc * ac) + ac * (ab * bc - bb * ac)
-    cosine = determinant / (2 * spread**3 + np.asarray(_TINY, entries.dtype))
+    ab2, ac2, bc2 = ab * ab, ac * ac, bc * bc
+    spread = np.sqrt((aa * aa + bb * bb + cc * cc + 2 * (ab2 + ac2 + bc2)) / 6)
+    # Determinant, cosine and angle in one place: memory touched first is what takes time.
+    cosine = aa * (bb * cc - bc2) - cc * ab2 - bb * ac2 + 2 * (ab * ac * bc)
+    cosine /= 2 * (spread * spread * spread) + np.asarray(_TINY, entries.dtype)
     # Rounding may carry the cosine of a double eigenvalue beyond one.
-    angle = np.arccos(np.clip(cosine, -1, 1)) / 3
-    high = mean + 2 * spread * np.cos(angle)
-    low = mean + 2 * spread * np.cos(angle + np.asarray(2 * np.pi / 3, entries.dtype))
-    values: FloatArray = np.stack([low, 3 * mean - low - high, high])
+    angle = np.arccos(np.clip(cosine, -1, 1, out=cosine), out=cosine)
+    angle /= 3
+    spread *= 2
+    values = np.empty((3, *mean.shape), entries.dtype)
+    low, middle, high = values
+    np.cos(angle, out=high)
+    angle += 2 * np.pi / 3
+    np.cos(angle, out=low)
+    for value in (low, high):
+        value *= spread
+        value += mean
+    np.multiply(mean, 3, out=middle)
+    middle -= low
+    middle -= high
     return values
 
 
