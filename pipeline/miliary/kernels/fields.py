@@ -16,9 +16,11 @@ from miliary.kernels.slabs import over_slabs, slab_of
 from miliary.kernels.squares import Costs, Extents, Squares
 
 #: Distances between centres are exact up to here: their squares are told in steps of 0.001 mm2,
-#: which leave them true to 0.001 mm. Codes of distances are these squares, and from the next power
-#: of two on steps of a grid half as fine.
+#: which leave them true to 0.001 mm.
 _EXACT_MM = 6.0
+#: What these stand for is rounded to so many steps in a millimetre.
+_NEAR_STEPS_PER_MM = 256
+#: Codes of distances are these squares, and from here on steps of a grid half as fine.
 _FAR = np.uint16(2**15)
 #: Steps in a millimetre there, and the most of them, 256 mm: below the code of infinite, and the
 #: sum of two still has a place in 16 bits, where the grid is read between its points.
@@ -182,6 +184,9 @@ def _scale(spacing_mm: tuple[float, ...]) -> _Scale:
     costs = Costs.of(spacing_mm, _EXACT_MM)
     near = costs.table_mm()
     to_surface(near[None], np.array(spacing_mm))
+    # Many voxels lie as far as each other: what is a limit of 2.5 or 5 mm but for rounding must be
+    # on the same side of it everywhere.
+    near = np.rint(near * _NEAR_STEPS_PER_MM) / np.float32(_NEAR_STEPS_PER_MM)
     far = np.arange(_FAR, dtype=np.float32) / np.float32(_FAR_STEPS_PER_MM)
     far[-1] = np.inf
     return _Scale(spacing_mm, costs, np.append(near, np.maximum(far, near[-1])))

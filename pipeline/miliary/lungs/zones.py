@@ -44,14 +44,17 @@ def zones_by_anatomy(
         return thirds_of_height(lung_labels), (
             "The carina was not seen: zones are thirds of each lung's own height."
         )
-    heights = [np.count_nonzero((lung_labels == side).any(axis=(1, 2))) for side in SIDES.values()]
+    # Slice by slice: images of the whole would be memory touched for the first time.
+    heights = [sum(bool((part == side).any()) for part in lung_labels) for side in SIDES.values()]
     veins_mm = min(settings.veins_below_mm, settings.veins_below_share * max(heights) * slice_mm)
     z = np.arange(len(lung_labels))
     veins_z = carina_z - veins_mm / slice_mm
     of_slice = np.where(
         z > carina_z, ZONES["upper"], np.where(z > veins_z, ZONES["middle"], ZONES["lower"])
     )
-    zones: LabelArray = (lung_labels > 0) * of_slice.astype(np.uint8)[:, None, None]
+    zones = np.empty_like(lung_labels)
+    for part, section, label in zip(zones, lung_labels, of_slice.astype(np.uint8), strict=True):
+        np.multiply(section > 0, label, out=part)
     return zones, (
         f"Zones meet at the carina and {veins_mm:.0f} mm below it, where the inferior pulmonary "
         "veins are taken to be."

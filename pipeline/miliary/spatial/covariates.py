@@ -81,8 +81,7 @@ class Covariate:
         weights : (B,) float
             What is expected of one point; 0 everywhere without any point.
         """
-        key = chosen.tobytes()
-        if key not in self._taken:
+        if (key := chosen.tobytes()) not in self._taken:
             self._taken[key] = self._take(chosen)
         return self._taken[key]
 
@@ -99,8 +98,7 @@ class Covariate:
         CovariateStatistics
             Of the observed pattern, then of the simulated ones.
         """
-        key = chosen.tobytes()
-        if key not in self._compared:
+        if (key := chosen.tobytes()) not in self._compared:
             counts, weights = self.of(chosen)
             self._compared[key] = covariate_statistics(counts, self.values, weights)
         return self._compared[key]
@@ -222,8 +220,9 @@ def bin_window(
         )
     # What is the same along x is binned row by row.
     by_row = image.strides[2] == 0
-    table_mm = image.table_mm if isinstance(image, DistanceImage) else None
-    values = image.codes if isinstance(image, DistanceImage) else image
+    values, table_mm = (
+        (image.codes, image.table_mm) if isinstance(image, DistanceImage) else (image, None)
+    )
     voxels = [
         image[stratum.box][..., 0][stratum.rows[0]] if by_row else stratum.of(values)
         for stratum in window.strata
@@ -287,8 +286,7 @@ def bin_points(
         rng=rng,
     )
     counts = np.concatenate([observed, null])
-    known = np.where(use, at_points, np.nan)
-    middles = covariate.bins.middles
+    known, middles = np.where(use, at_points, np.nan), covariate.bins.middles
     made = Covariate(covariate.name, middles[filled], weights, counts, {}, known)
     if clusters is not None and use.any():
         there = window.at(covariate.image, clusters.places_mm)
@@ -398,6 +396,5 @@ def preference(
         alpha=settings.alpha,
         design_effect=covariate.effects.get("z2", 1.0),
     )
-    if not np.isfinite(low):
-        return Preference(covariate.name, group, n, auc, None, None)
-    return Preference(covariate.name, group, n, auc, low, high)
+    ends = (low, high) if np.isfinite(low) else (None, None)
+    return Preference(covariate.name, group, n, auc, *ends)
