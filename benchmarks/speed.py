@@ -35,7 +35,7 @@ from _results import Results
 from _speed_chain import chain
 from _speed_inputs import FOLDER, phantom
 
-from miliary.cohort.apart import server_environment
+from miliary.cohort.launch import server_environment
 from miliary.cohort.memory import family_of, share_mb
 
 HERE = Path(__file__).parent

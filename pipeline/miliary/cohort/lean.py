@@ -16,6 +16,27 @@ _UNWANTED = ("requests",)
 _UNUSED_OF_NUMPY = {"f2py", "testing"}
 
 
+def import_lean(names: tuple[str, ...]) -> bool:
+    """Import modules in this way, if they can be imported.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Modules. Who uses one that cannot be imported is told what is wrong with it.
+
+    Returns
+    -------
+    bool
+        Whether any of them was not there yet.
+    """
+    missing = [name for name in names if name not in sys.modules]
+    with lean_imports():
+        for name in missing:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+    return bool(missing)
+
+
 @contextlib.contextmanager
 def lean_imports() -> Iterator[None]:
     """Import pydicom and SciPy without a fifth of what they would: a quarter of a second.
