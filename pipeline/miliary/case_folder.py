@@ -35,7 +35,6 @@ from miliary.io.case_places import (
 )
 from miliary.io.images import write_map, write_mask, write_sparse_mask
 from miliary.io.tables import write_csv, write_json
-from miliary.kernels.forks import beside
 from miliary.kernels.slabs import n_threads
 from miliary.report.page import render_report
 from miliary.report.thumbnail import render_thumbnail
@@ -120,8 +119,8 @@ def _fill(
     """Write every file."""
     started = time.perf_counter()
     facts = _provenance(analysis) | extra
-    # Many short calls: in a process of its own.
-    page = beside(lambda: render_report(analysis, facts))
+    # Not in a process beside: to fork a large one takes longer than half of the page.
+    page = render_report(analysis, facts)
     if series is not None:
         write_dicom(folder, analysis, series)
     _write_images(folder, analysis)
@@ -131,7 +130,7 @@ def _fill(
         write_csv(folder / "rinds.csv", rind_columns(analysis.anatomy))
     if analysis.config.report.viewer:
         (folder / VIEWER).write_text(render_viewer(analysis), encoding="utf-8")
-    (folder / REPORT).write_text(page(), encoding="utf-8")
+    (folder / REPORT).write_text(page, encoding="utf-8")
     facts["seconds"] = {**facts["seconds"], "write": time.perf_counter() - started}
     facts["peak_rss_mb"] = _peak_rss_mb()
     # Last, for it is what makes the folder ours.
