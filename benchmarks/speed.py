@@ -35,8 +35,8 @@ from _results import Results
 from _speed_chain import chain
 from _speed_inputs import FOLDER, phantom
 
-from miliary.cohort.apart import server_environment
-from miliary.cohort.memory import family_of, share_mb
+from miliary.cohort.launch import server_environment
+from miliary.cohort.memory import family_of, rolled_mb
 
 HERE = Path(__file__).parent
 #: Runs of the whole.
@@ -157,7 +157,7 @@ def peak_mb(command: list[str]) -> float:
     """Most memory that a command and its processes hold together, looked at 5 times a second."""
     process, peak = subprocess.Popen(command, stdout=DEVNULL, stderr=DEVNULL), 0.0
     while process.poll() is None:
-        peak = max(peak, sum(map(share_mb, family_of(process.pid))))
+        peak = max(peak, sum(rolled_mb(pid, "Pss") for pid in family_of(process.pid)))
         time.sleep(0.2)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)

@@ -192,3 +192,93 @@ def test_messages_come_whole_or_not_at_all():
     assert reader.wait() is None
     assert reader.ended
     os.close(reading)
+
+
+#: A process that has imported nothing yet, and so forks its server.
+NEW_PROCESS = """
+import os, signal, sys
+from pathlib import Path
+{before}
+for name in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(name, signal.default_int_handler)
+from miliary.cohort import apart
+from miliary.cohort.frames import Order
+apart.get_ready(("numpy", "oracles_cli"))
+here = {{"numpy", "oracles_cli"}} <= set(sys.modules)
+import oracles_cli
+told = []
+call = oracles_cli.write_half_and, (sys.argv[1], sys.argv[2])
+answer = apart.call_apart(*call, Order(b"", 30.0, 600.0, 1, sys.argv[1]), tell=told.append,
+                          wanted=lambda: True)
+(server,) = apart._free
+print(here, os.environ.get("OPENBLAS_NUM_THREADS"), answer.result, answer.end.why, told)
+print(server.alive, *(sorted(os.listdir(f"/proc/{{server._process.pid}}/fd"), key=int)))
+{after}
+"""
+
+
+def in_new_process(folder, *, fate="live", before="", after="", status=0):
+    """What a new process prints that has a server forked, and uses it once."""
+    code = NEW_PROCESS.format(before=before, after=after)
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *(path for path in sys.path if path)])
+    env = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder), fate],
+        env=env | {"PYTHONPATH": paths}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def test_a_new_process_forks_its_server_with_all_imported(tmp_path):
+    lines = in_new_process(tmp_path / "case-1").stdout.splitlines()
+    assert lines[0] == "True 1 whole  [('half', 0.5)]"
+    # Of the parent's it holds nothing but the standard error; 3 to 5 are what it opens itself.
+    assert lines[1] == "True 0 1 2 3 4 5"
+
+
+def test_a_forked_server_outlives_the_call_that_crashes(tmp_path):
+    again = (
+        "call = oracles_cli.write_half_and, (sys.argv[1], 'live')\n"
+        "print(apart.call_apart(*call, Order(b'', 30.0, 600.0, 1, sys.argv[1]), tell=told.append,"
+        " wanted=lambda: True).result, apart._free == [server])"
+    )
+    lines = in_new_process(tmp_path / "case-1", fate="SIGSEGV", after=again).stdout.splitlines()
+    assert lines[0] == "True 1 None signal [('half', 0.5)]"
+    assert lines[2] == "whole True"
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGKILL"])
+def test_a_forked_server_ends_by_a_signal_and_the_next_is_a_new_process(tmp_path, name):
+    after = (
+        f"os.kill(server._process.pid, signal.{name})\n"
+        "server._process.wait(20)\n"
+        "again = apart.call_apart(*call, Order(b'', 30.0, 600.0, 1, sys.argv[1]),"
+        " tell=told.append, wanted=lambda: True)\n"
+        "print(again.result, type(apart._free[0]._process).__name__)"
+    )
+    done = in_new_process(tmp_path / "case-1", after=after)
+    assert done.stdout.splitlines()[2] == "whole Popen"
+    assert done.stderr == ""
+
+
+def test_a_forked_server_ends_with_its_parent(tmp_path):
+    after = "print(server._process.pid, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)"
+    done = in_new_process(tmp_path / "case-1", after=after, status=-signal.SIGKILL)
+    pid = int(done.stdout.split()[-1])
+    deadline = time.monotonic() + 20
+    while alive(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+A_THREAD = "import threading\nthreading.Thread(target=signal.pause, daemon=True).start()"
+
+
+@pytest.mark.parametrize("before", ["import numpy", A_THREAD])
+def test_a_process_that_may_have_threads_does_not_fork_a_server(tmp_path, before):
+    after = "print(type(server._process).__name__)"
+    before = f"{before}\nfrom miliary.cohort.launch import can_fork\nassert not can_fork()"
+    lines = in_new_process(tmp_path / "case-1", before=before, after=after).stdout.splitlines()
+    assert lines[0].endswith("whole  [('half', 0.5)]")
+    assert lines[2] == "Popen"

@@ -7,15 +7,13 @@ import contextlib
 import os
 import pickle
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import miliary
 from miliary.cohort.frames import End, FrameReader, Order, ready, send_frame
+from miliary.cohort.launch import Launched, can_fork, launch_fork, launch_new
 
 #: Seconds between two questions whether the result is still wanted.
 _TICK = 0.5
@@ -98,15 +96,21 @@ def call_apart(
 
 
 def get_ready(imports: tuple[str, ...]) -> None:
-    """Start a process for a call to come; what that needs is imported meanwhile.
+    """Start a process for a call to come.
+
+    A new process imports what the call needs meanwhile; a process that is new itself imports it
+    here first, and forks.
 
     Parameters
     ----------
     imports : tuple of str
         Modules that the call's order will name.
     """
-    server = _Server()
-    server.send(Order(b"", 0.0, 0.0, 1, imports=imports))
+    if can_fork():
+        server = _Server(launch_fork(imports))
+    else:
+        server = _Server(launch_new())
+        server.send(Order(b"", 0.0, 0.0, 1, imports=imports))
     with _lock:
         _free.append(server)
 
@@ -121,26 +125,6 @@ def n_busy() -> int:
     """
     with _lock:
         return len(_busy)
-
-
-def server_environment() -> dict[str, str]:
-    """Give the environment of a server, from that of this process.
-
-    Libraries use one thread: ours are enough. What Dask puts into that of its workers is left out:
-    they give memory back at once, and to get it again, page by page, made cases of two workers
-    take 5.0 s instead of 3.1 s. And NumPy does not ask for huge pages unless the user wants it to:
-    where a virtual machine has given them back to its host, a gigabyte of them costs 1.8 to 2.6 s
-    (of small pages 0.4 to 0.6 s; where the host leaves them, 0.1 s), which of a scan of 400
-    slices was a tenth of the CPU time.
-
-    Returns
-    -------
-    dict of str to str
-        Names and values, but for the path of modules.
-    """
-    kept = {name: text for name, text in os.environ.items() if name != "MALLOC_TRIM_THRESHOLD_"}
-    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {"NUMPY_MADVISE_HUGEPAGE": "0"} | kept | single
 
 
 def end_servers() -> None:
@@ -158,21 +142,10 @@ def end_servers() -> None:
 class _Server:
     """One `miliary.cohort.server`, from this side of its pipes."""
 
-    def __init__(self) -> None:
-        root = str(Path(miliary.__file__).parents[1])
-        # What can be imported here can be there, in the same order.
-        paths = [root, *(path for path in sys.path if os.path.isabs(path))]
-        self._process = subprocess.Popen(
-            # -P: a folder in the working directory must not pass for a library.
-            [sys.executable, "-P", "-c", "from miliary.cohort.server import serve; serve()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=server_environment() | {"PYTHONPATH": os.pathsep.join(paths)},
-        )
-        if self._process.stdin is None or self._process.stdout is None:
-            raise ValueError("a server must have pipes")
-        self._orders = self._process.stdin.fileno()
-        self._told = FrameReader(self._process.stdout.fileno())
+    def __init__(self, launched: Launched) -> None:
+        self._process, self._orders = launched.process, launched.orders
+        self._told = FrameReader(launched.answers)
+        self._closed = False
 
     @property
     def alive(self) -> bool:
@@ -211,10 +184,10 @@ class _Server:
     def end(self) -> None:
         """End it and its child, and wait until both are gone."""
         self._told.ended = True
-        for pipe in (self._process.stdin, self._process.stdout):
-            # What is still to be written to a dead process cannot be.
-            with contextlib.suppress(OSError, AttributeError):
-                pipe.close()  # type: ignore[union-attr]
+        if not self._closed:
+            self._closed = True
+            os.close(self._orders)
+            os.close(self._told.fd)
         try:
             self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
@@ -231,7 +204,7 @@ def _take() -> _Server:
                 _busy.add(server)
                 return server
             server.end()
-    server = _Server()
+    server = _Server(launch_new())
     with _lock:
         _busy.add(server)
     return server

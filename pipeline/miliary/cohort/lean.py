@@ -9,11 +9,33 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-#: pydicom asks for it to download test files, and does without.
-_UNWANTED = ("requests",)
+#: What is asked for and done without: by pydicom to download test files and for the colours of
+#: pictures, by scikit-image to add to docstrings, where its developers' tools are installed.
+_UNWANTED = ("requests", "PIL.ImageCms", "numpydoc")
 
 #: SciPy imports whatever NumPy names, be it the generator of Fortran wrappers.
 _UNUSED_OF_NUMPY = {"f2py", "testing"}
+
+
+def import_lean(names: tuple[str, ...]) -> bool:
+    """Import modules in this way, if they can be imported.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Modules. Who uses one that cannot be imported is told what is wrong with it.
+
+    Returns
+    -------
+    bool
+        Whether any of them was not there yet.
+    """
+    missing = [name for name in names if name not in sys.modules]
+    with lean_imports(), _docstrings_as_written():
+        for name in missing:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+    return bool(missing)
 
 
 @contextlib.contextmanager
@@ -51,3 +73,23 @@ def lean_imports() -> Iterator[None]:
             # What another thread has imported meanwhile stays.
             if sys.modules.get(name) is None:
                 sys.modules.pop(name, None)
+
+
+@contextlib.contextmanager
+def _docstrings_as_written() -> Iterator[None]:
+    """Keep SciPy from adding to the docstrings of some hundred functions: it parses each, 0.08 s.
+
+    The note would say which kinds of arrays the function takes besides NumPy's.
+    """
+    try:
+        arrays: Any = importlib.import_module("scipy._lib._array_api")
+        adds_note = arrays.xp_capabilities
+    except (ImportError, AttributeError):
+        # Another version adds none.
+        yield
+        return
+    arrays.xp_capabilities = lambda **_: lambda function: function
+    try:
+        yield
+    finally:
+        arrays.xp_capabilities = adds_note

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import importlib
 import os
 import pickle
 import resource
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from miliary.cohort.frames import End, FrameReader, Order, ready, send_frame
-from miliary.cohort.lean import lean_imports
+from miliary.cohort.lean import import_lean
 from miliary.cohort.memory import Memory
 from miliary.kernels.forks import allow_forks, die_with
 
@@ -47,26 +46,13 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while (message := requests.wait()) is not None:
         order: Order = pickle.loads(message)
-        if _import(order.imports):
+        if import_lean(order.imports):
             # What is here already is nobody's garbage: a child that looked through it would copy
             # it.
             gc.freeze()
         # An order without a call is one to get ready.
         if order.call and not _do(order, requests, answers):
             return
-
-
-def _import(names: tuple[str, ...]) -> bool:
-    """Import what children need; tells whether some of it was not there yet.
-
-    They would say what is wrong with what cannot be imported.
-    """
-    missing = [name for name in names if name not in sys.modules]
-    with lean_imports():
-        for name in missing:
-            with contextlib.suppress(Exception):
-                importlib.import_module(name)
-    return bool(missing)
 
 
 def _do(order: Order, requests: FrameReader, answers: int) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date
 from typing import Any, BinaryIO
 
 import pydicom
@@ -83,12 +83,14 @@ _SECRET_TAGS = tags_of(
 #: When the scan was made, the most telling first; read only to tell scans of a patient in order.
 _DATE_TAGS = tags_of(("AcquisitionDate", "StudyDate", "SeriesDate"))
 
-_WANTED = [
-    *_TAGS.values(),
-    *_SECRET_TAGS.values(),
-    *_DATE_TAGS.values(),
-    *TECHNIQUE_TAGS.values(),
-]
+_WANTED = frozenset(
+    (
+        *_TAGS.values(),
+        *_SECRET_TAGS.values(),
+        *_DATE_TAGS.values(),
+        *TECHNIQUE_TAGS.values(),
+    )
+)
 
 #: Words in an image type of pictures whose pixels are not the tissue at their place.
 _PROJECTIONS = {"MIP", "MINIP", "MAX_IP", "MIN_IP", "PROJECTION IMAGE", "VRT", "VOLUME_RENDERED"}
@@ -320,8 +322,10 @@ def _header(
 def _day(elements: Elements) -> int | None:
     """Read the day of the scan; None where no date is one."""
     for tag in _DATE_TAGS.values():
-        with contextlib.suppress(ValueError):
-            return datetime.strptime(text(elements, tag)[:8], "%Y%m%d").toordinal()
+        told = text(elements, tag)[:8]
+        if len(told) == 8 and told.isdecimal():
+            with contextlib.suppress(ValueError):
+                return date(int(told[:4]), int(told[4:6]), int(told[6:])).toordinal()
     return None
 
 

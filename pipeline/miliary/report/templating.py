@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import hashlib
+import importlib.util
+import sys
+from importlib import metadata
+from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 
 from miliary.report import words
+
+#: Whether lines that hold nothing but a statement leave nothing behind.
+_TRIMMED = True
 
 
 @functools.cache
@@ -25,8 +34,9 @@ def environment() -> Environment:
         loader=PackageLoader("miliary.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        bytecode_cache=_Compiled(),
+        trim_blocks=_TRIMMED,
+        lstrip_blocks=_TRIMMED,
     )
     made.filters.update(
         number=words.number,
@@ -39,6 +49,31 @@ def environment() -> Environment:
     )
     made.globals.update(interval=words.interval, percent=words.percent, ratio=words.ratio)
     return made
+
+
+class _Compiled(FileSystemBytecodeCache):
+    """Compiled templates, where Python keeps this package's modules: they take 0.1 s to compile."""
+
+    def __init__(self) -> None:
+        folder = Path(importlib.util.cache_from_source(__file__)).parent
+        super().__init__(str(folder), "template-%s.cache")
+
+    def get_source_checksum(self, source: str) -> str:
+        """Tell templates apart by their text, and by what else their code depends on."""
+        return super().get_source_checksum(f"{metadata.version('jinja2')} {_TRIMMED}\n{source}")
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Find the code of a template, if it was kept."""
+        with contextlib.suppress(OSError):
+            super().load_bytecode(bucket)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the code of a template where Python would keep that of a module."""
+        if sys.dont_write_bytecode:
+            return
+        with contextlib.suppress(OSError):
+            Path(self.directory).mkdir(parents=True, exist_ok=True)
+            super().dump_bytecode(bucket)
 
 
 def content_security_policy(style: str, script: str) -> str:
