@@ -57,14 +57,12 @@ def test_what_was_set_before_is_set_after_a_failure_too():
     )
 
 
-def test_imports_of_a_case_leave_docstrings_and_missing_modules_alone():
+def test_imports_of_a_case_leave_missing_modules_alone():
     there = loaded(
         "from miliary.cohort.lean import import_lean\n"
         "assert import_lean(('scipy.ndimage', 'no_such_module')) is True\n"
         "assert import_lean(('scipy.ndimage',)) is False\n"
-        "import scipy.ndimage, scipy._lib._array_api as arrays\n"
-        "assert 'Array API' not in scipy.ndimage.label.__doc__\n"
-        "assert arrays.xp_capabilities.__name__ == 'xp_capabilities'\n"
         "import sys"
     )
+    assert "scipy.ndimage" in there
     assert "PIL.ImageCms" not in there

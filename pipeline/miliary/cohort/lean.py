@@ -31,7 +31,7 @@ def import_lean(names: tuple[str, ...]) -> bool:
         Whether any of them was not there yet.
     """
     missing = [name for name in names if name not in sys.modules]
-    with lean_imports(), _docstrings_as_written():
+    with lean_imports():
         for name in missing:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
@@ -73,23 +73,3 @@ def lean_imports() -> Iterator[None]:
             # What another thread has imported meanwhile stays.
             if sys.modules.get(name) is None:
                 sys.modules.pop(name, None)
-
-
-@contextlib.contextmanager
-def _docstrings_as_written() -> Iterator[None]:
-    """Keep SciPy from adding to the docstrings of some hundred functions: it parses each, 0.08 s.
-
-    The note would say which kinds of arrays the function takes besides NumPy's.
-    """
-    try:
-        arrays: Any = importlib.import_module("scipy._lib._array_api")
-        adds_note = arrays.xp_capabilities
-    except (ImportError, AttributeError):
-        # Another version adds none.
-        yield
-        return
-    arrays.xp_capabilities = lambda **_: lambda function: function
-    try:
-        yield
-    finally:
-        arrays.xp_capabilities = adds_note

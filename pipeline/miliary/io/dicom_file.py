@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
@@ -14,7 +14,6 @@ from pydicom.filereader import data_element_generator, read_partial
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from miliary.io.inflate import deflated_from, open_inflated
-from miliary.io.plain import plain_elements
 from miliary.io.tags import Elements, elements_of, is_short, text
 
 _STANDARD = "1.2.840.10008.1.2"
@@ -23,10 +22,6 @@ _MAX_VALUE_BYTES = 1 << 16
 _UNDEFINED = 0xFFFFFFFF
 
 _META_CLASS, _META_SYNTAX = 0x00020002, 0x00020010
-_META_GROUP, _PIXEL_GROUP = 0x0002, 0x7FE0
-
-#: Bytes at the beginning of a file, or of what is inflated of it, that mostly hold all elements.
-_HEAD_BYTES = 1 << 14
 
 #: All that damaged files were seen to raise in pydicom's parser.
 PARSE_ERRORS = (
@@ -77,14 +72,14 @@ class OpenedHeader:
     little_endian: bool
 
 
-def open_header(file: BinaryIO, wanted: Collection[int], *, max_bytes: int) -> OpenedHeader:
+def open_header(file: BinaryIO, wanted: Sequence[int], *, max_bytes: int) -> OpenedHeader:
     """Read the elements up to the pixels.
 
     Parameters
     ----------
     file : binary file
         At its beginning.
-    wanted : collection of int
+    wanted : sequence of int
         Tags to keep.
     max_bytes : int
         Most that is inflated of a deflated file.
@@ -101,24 +96,24 @@ def open_header(file: BinaryIO, wanted: Collection[int], *, max_bytes: int) -> O
     OSError, ValueError and others of PARSE_ERRORS
         For a damaged file.
     """
-    start = file.read(_HEAD_BYTES)
+    start = file.read(4096)
     if not _looks_like_dicom(start):
         raise NotDicomError
-    meta, begin = _meta(file, start)
+    meta = _meta(file, start)
     kind, syntax = text(meta, _META_CLASS), text(meta, _META_SYNTAX)
     deflated = deflated_from(start)
     if deflated:
         content = open_inflated(file, deflated, max_bytes)
-        elements = _read_elements(content, content.read(_HEAD_BYTES), 0, False, wanted)
+        elements = _read_elements(content, False, wanted)
         return OpenedHeader(content, elements, kind, syntax, False, True)
     if syntax.startswith(_STANDARD) and syntax != ExplicitVRBigEndian:
         implicit = syntax == ImplicitVRLittleEndian
-        elements = _read_elements(file, start, begin, implicit, wanted)
+        elements = _read_elements(file, implicit, wanted)
         return OpenedHeader(file, elements, kind, syntax, implicit, True)
     # What is left is rare, and has to be guessed at: pydicom knows how.
     file.seek(0)
     stop = partial(_at_pixels, wanted)
-    dataset = read_partial(file, stop_when=stop, force=True, specific_tags=list(wanted))
+    dataset = read_partial(file, stop_when=stop, force=True, specific_tags=wanted)
     implicit, little = dataset.original_encoding
     return OpenedHeader(
         file,
@@ -140,39 +135,24 @@ def _looks_like_dicom(start: bytes) -> bool:
     return start[4:6].isupper() or int.from_bytes(start[4:8], "little") < 1024
 
 
-def _meta(file: BinaryIO, start: bytes) -> tuple[Elements, int]:
-    """Read the file meta information; tell where in the file the data set begins."""
+def _meta(file: BinaryIO, start: bytes) -> Elements:
+    """Read the file meta information; the file is then where the data set begins."""
     begin = 132 if start[128:132] == b"DICM" else 0
+    file.seek(begin)
     if start[begin : begin + 2] != b"\x02\x00":
-        return {}, begin
-    plain = plain_elements(
-        start, begin, False, (_META_CLASS, _META_SYNTAX), lambda group: group != _META_GROUP
-    )
-    if plain is not None:
-        return plain
-    file.seek(begin)
+        return {}
     elements = data_element_generator(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
-    return {int(element.tag): element for element in elements}, file.tell()
-
-
-def _read_elements(
-    file: BinaryIO, head: bytes, begin: int, implicit: bool, wanted: Collection[int]
-) -> Elements:
-    """Read the elements up to the pixels; the file is then there, or at its end."""
-    plain = plain_elements(head, begin, implicit, wanted, lambda group: group == _PIXEL_GROUP)
-    if plain is not None:
-        file.seek(plain[1])
-        return plain[0]
-    file.seek(begin)
-    # A data set and its elements as objects would take twice as long.
-    stop = partial(_at_pixels, wanted)
-    elements = data_element_generator(
-        file, implicit, True, stop_when=stop, specific_tags=list(wanted)
-    )
     return {int(element.tag): element for element in elements}
 
 
-def _at_pixels(wanted: Collection[int], tag: int, vr: str | None, length: int) -> bool:
+def _read_elements(file: BinaryIO, implicit: bool, wanted: Sequence[int]) -> Elements:
+    # A data set and its elements as objects would take twice as long.
+    stop = partial(_at_pixels, wanted)
+    elements = data_element_generator(file, implicit, True, stop_when=stop, specific_tags=wanted)
+    return {int(element.tag): element for element in elements}
+
+
+def _at_pixels(wanted: Sequence[int], tag: int, vr: str | None, length: int) -> bool:
     """Stop before the pixels, and before a value that would fill the memory.
 
     Sequences may be long: frames by the thousand are described in one. What else is wanted is
@@ -181,4 +161,4 @@ def _at_pixels(wanted: Collection[int], tag: int, vr: str | None, length: int) -
     is_long = length > _MAX_VALUE_BYTES and length != _UNDEFINED and vr != "SQ"
     if is_long and int(tag) in wanted and is_short(int(tag)):
         raise ValueError(f"a value must have at most {_MAX_VALUE_BYTES} bytes, got {length}")
-    return tag >> 16 == _PIXEL_GROUP
+    return tag >> 16 == 0x7FE0

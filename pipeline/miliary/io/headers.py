@@ -83,14 +83,12 @@ _SECRET_TAGS = tags_of(
 #: When the scan was made, the most telling first; read only to tell scans of a patient in order.
 _DATE_TAGS = tags_of(("AcquisitionDate", "StudyDate", "SeriesDate"))
 
-_WANTED = frozenset(
-    (
-        *_TAGS.values(),
-        *_SECRET_TAGS.values(),
-        *_DATE_TAGS.values(),
-        *TECHNIQUE_TAGS.values(),
-    )
-)
+_WANTED = [
+    *_TAGS.values(),
+    *_SECRET_TAGS.values(),
+    *_DATE_TAGS.values(),
+    *TECHNIQUE_TAGS.values(),
+]
 
 #: Words in an image type of pictures whose pixels are not the tissue at their place.
 _PROJECTIONS = {"MIP", "MINIP", "MAX_IP", "MIN_IP", "PROJECTION IMAGE", "VRT", "VOLUME_RENDERED"}
