@@ -139,7 +139,10 @@ def times() -> Results:
     )  # fmt: skip
     told(
         "distances to pleura and vessels", "4", PEERS["distances"],
-        lambda: (depth_field(labels, spacing), distance_beside(vessel, labels, spacing)),
+        lambda: (
+            depth_field(labels, spacing),
+            distance_beside(vessel, labels, spacing, margin_mm=5.0),
+        ),
     )  # fmt: skip
     told(
         "anatomy put together, these distances too", "", "",

@@ -120,7 +120,7 @@ def to_the_rim_mm(shape, ends):
 def test_distances_beside_objects_are_true_up_to_the_rim_of_their_boxes(rng):
     labels, boxes = two_lungs()
     mask = rng.random(labels.shape) > 0.995
-    found = np.asarray(distance_beside(mask, labels, SPACING))
+    found = np.asarray(distance_beside(mask, labels, SPACING, margin_mm=5.0))
     true = distance_to(mask, SPACING)
     covered = np.zeros(labels.shape, bool)
     certain = np.zeros(labels.shape, bool)
@@ -138,7 +138,7 @@ def test_a_voxel_just_outside_of_an_objects_box_has_its_distance():
     labels, _ = two_lungs()
     mask = np.zeros(labels.shape, bool)
     mask[15, 15, 13], mask[15, 15, 45] = True, True
-    found, true = distance_beside(mask, labels, SPACING), distance_to(mask, SPACING)
+    found, true = distance_beside(mask, labels, SPACING, margin_mm=5.0), distance_to(mask, SPACING)
     for beyond in (slice(6, 12), slice(47, 53)):
         assert_allclose(found[15, 15, beyond], true[15, 15, beyond], atol=ROUNDING_MM)
 
@@ -147,9 +147,9 @@ def test_an_object_without_any_of_the_mask_looks_at_the_whole_of_it():
     labels, _ = two_lungs()
     mask = np.zeros(labels.shape, bool)
     mask[15, 15, 13:20] = True
-    found = distance_beside(mask, labels, SPACING)
+    found = distance_beside(mask, labels, SPACING, margin_mm=5.0)
     assert agree(found[labels == 2], distance_to(mask, SPACING)[labels == 2])
-    assert np.isposinf(distance_beside(np.zeros_like(mask), labels, SPACING)).all()
+    assert np.isposinf(distance_beside(np.zeros_like(mask), labels, SPACING, margin_mm=5.0)).all()
 
 
 @pytest.mark.parametrize("shape", [(0, 5, 7), (5, 0, 7), (5, 7, 0), (0, 0, 0)])
@@ -157,4 +157,4 @@ def test_an_image_without_voxels_is_left_so(shape):
     mask, labels = np.zeros(shape, bool), np.zeros(shape, np.uint8)
     assert depth_field(labels, SPACING).shape == shape
     assert distance_field(mask, SPACING).shape == shape
-    assert distance_beside(mask, labels, SPACING).shape == shape
+    assert distance_beside(mask, labels, SPACING, margin_mm=5.0).shape == shape

@@ -95,13 +95,14 @@ def draw_side(
         name: Offsets.of(fit.surface, labels.shape, start_mm, spacing_mm, fit.shown)
         for name, fit in sure.items()
     }
-    away, touched = np.zeros(labels.shape, np.uint16), np.zeros(labels.shape, bool)
+    # Of `away` only what is drawn is read.
+    away, touched = np.empty(labels.shape, np.uint16), np.zeros(labels.shape, bool)
     fissure_mask, lobe_labels = drawing.fissure_mask[box], drawing.lobe_labels[box]
 
-    def work(z: int) -> None:
+    def work(z: int) -> tuple[int, slice, slice] | None:
         inside = labels[z : z + 1] == SIDES[side]
         if not inside.any():
-            return
+            return None
         # Of a lung's box a section of it fills half, and less near its ends.
         _, rows, columns = bounding_box(inside)
         part = (z, rows, columns)
@@ -111,16 +112,17 @@ def draw_side(
         touched[part] = near & inside
         fissure_mask[part] |= found & inside
         np.copyto(lobe_labels[part], lobes, where=inside)
+        return part
 
-    on_threads(work, range(len(labels)))
+    drawn = on_threads(work, range(len(labels)))
     # Near a surface the offset is exact; past its edges only the distance to it is true.
-    rough = distance_beside(touched, labels * (labels == SIDES[side]), spacing_mm)
+    own_labels = labels * (labels == SIDES[side])
+    rough = distance_beside(touched, own_labels, spacing_mm, margin_mm=0.0)
     beyond = in_steps(np.maximum(rough.table_mm - half_mm, 0))
-    for own, codes, section, into in zip(
-        away, rough.codes, labels, drawing.surface_mm.codes[box], strict=True
-    ):
-        np.maximum(own, beyond.take(codes, mode="clip"), out=own)
-        np.copyto(into, own, where=section == SIDES[side])
+    surface = drawing.surface_mm.codes[box]
+    for part in filter(None, drawn):
+        farther = np.maximum(away[part], beyond.take(rough.codes[part], mode="clip"))
+        np.copyto(surface[part], farther, where=own_labels[part] > 0)
 
 
 def _draw_section(

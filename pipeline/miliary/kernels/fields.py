@@ -36,9 +36,6 @@ _BLOCK_MM = 2.0
 #: too short on average: by 0.14 blocks inside lungs, 0.05 outside of vessels, alike at 6 and 30 mm
 #: (two patients and a phantom). This taken back, the error has a standard deviation of 0.2 blocks.
 _BLOCK_SHARE = 0.1
-#: How far round an object distances are told too: fitted balls may have their centre outside of
-#: their lung, the largest by a quarter of 15 mm.
-_MARGIN_MM = 5.0
 
 _Join = Callable[..., AnyArray]
 
@@ -94,12 +91,14 @@ def distance_field(mask: BoolArray, spacing_mm: FloatArray) -> DistanceImage:
     return DistanceImage(codes, scale.table_mm)
 
 
-def distance_beside(mask: BoolArray, labels: LabelArray, spacing_mm: FloatArray) -> DistanceImage:
+def distance_beside(
+    mask: BoolArray, labels: LabelArray, spacing_mm: FloatArray, *, margin_mm: float
+) -> DistanceImage:
     """Distance of the voxels round some objects to the surface of a mask in the same place.
 
-    Of each slice the box of what an object fills near it, and 5 mm round that, is looked at alone:
-    two lungs fill half of the box round both, and a section half of the box of its lung. Where
-    there is no part of the mask, the whole mask is looked at.
+    Of each slice the box of what an object fills near it, and a margin, is looked at alone: two
+    lungs fill half of the box round both, and a section half of the box of its lung. Where there
+    is no part of the mask, the whole mask is looked at.
 
     Parameters
     ----------
@@ -109,17 +108,19 @@ def distance_beside(mask: BoolArray, labels: LabelArray, spacing_mm: FloatArray)
         The objects, such as lungs; 0 is background.
     spacing_mm : (3,) float
         Voxel size along z, y and x.
+    margin_mm : float
+        How far round an object distances are told too.
 
     Returns
     -------
     (Z, Y, X) DistanceImage
-        Inside of each object and up to 5 mm round it the distance in mm to what of the mask is
+        Inside of each object and of its margin the distance in mm to what of the mask is
         looked at with it, or to the whole mask where nothing is, as true as that of `depth_field`;
         the least where objects are near to each other, 0 inside the mask. Farther off a number
         that may be too large, or infinite; infinite everywhere when the mask is empty.
     """
     codes, scale = np.full(labels.shape, INFINITE), _Scale.of(spacing_mm)
-    margin = tuple(np.ceil(_MARGIN_MM / np.asarray(spacing_mm, float)).astype(int).tolist())
+    margin = tuple(np.ceil(margin_mm / np.asarray(spacing_mm, float)).astype(int).tolist())
     for label, tight in label_boxes(labels).items():
         box = _wider(tight, margin)
         extents = Extents.of(labels[box] == label, margin)

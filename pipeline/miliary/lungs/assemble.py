@@ -19,6 +19,10 @@ from miliary.lungs.walls import airway_walls
 from miliary.lungs.zones import depth_zones, zones_by_anatomy
 from miliary.volume import Volume
 
+#: How far round lungs distances to vessels are told too: fitted balls may have their centre outside
+#: of their lung, the largest by a quarter of 15 mm.
+_MARGIN_MM = 5.0
+
 
 def build_anatomy(
     volume: Volume, masks: LungMasks, vessel_mask: BoolArray, settings: LungSettings
@@ -70,7 +74,7 @@ def build_anatomy(
         vessel_mask=vessel,
         airway_mask=masks.airway_mask,
         pleura_mm=pleura_mm,
-        vessel_mm=distance_beside(vessel, labels, spacing),
+        vessel_mm=distance_beside(vessel, labels, spacing, margin_mm=_MARGIN_MM),
         lungs=tuple(lungs),
         notes=(*_missing(volumes, masks), zone_note),
         hemithorax_labels=masks.hemithorax_labels,
