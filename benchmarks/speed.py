@@ -10,12 +10,14 @@ Parts: `stages` (each step of one scan), `whole` (the command, with calibration 
 The scan is a phantom of 512 x 512 x 400 voxels, made once under build/speed, unless another
 folder is named. CPU times are given as multiples of the yardstick too: the CPU time of
 scipy.ndimage.gaussian_filter(volume, 1) of the same scan as float32, measured in the same run, so
-that they can be compared between machines. A part is short enough to halt all else meanwhile.
+that they can be compared between machines. Modules are compiled first, as pip leaves them. A part is
+short enough to halt all else meanwhile.
 """
 
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import resource
@@ -35,6 +37,7 @@ from _results import Results
 from _speed_chain import chain
 from _speed_inputs import FOLDER, phantom
 
+import miliary
 from miliary.cohort.launch import server_environment
 from miliary.cohort.memory import family_of, rolled_mb
 
@@ -289,6 +292,12 @@ def draw() -> None:
     figure.savefig(HERE / "pictures" / "speed.png", dpi=110)
 
 
+def as_installed() -> None:
+    """Compile the package's modules, as pip does, and let compiled ones be kept."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    compileall.compile_dir(Path(miliary.__file__).parent, quiet=1)
+
+
 def kept_rows(part: str) -> list[list[str]]:
     content = json.loads((KEPT / f"speed-{part}.json").read_text())
     rows: list[list[str]] = content["tables"][0]["rows"]
@@ -304,6 +313,7 @@ def main() -> None:
     parser.add_argument("--only", type=int, nargs="*", default=[], help="these sizes of a growth")
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/speed-*.json")
     options = parser.parse_args()
+    as_installed()
     scan = options.scan or phantom()
     on = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start"
     measures: dict[str, Callable[[Results], None]] = {
