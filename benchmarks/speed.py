@@ -10,8 +10,8 @@ Parts: `stages` (each step of one scan), `whole` (the command, with calibration 
 The scan is a phantom of 512 x 512 x 400 voxels, made once under build/speed, unless another
 folder is named. CPU times are given as multiples of the yardstick too: the CPU time of
 scipy.ndimage.gaussian_filter(volume, 1) of the same scan as float32, measured in the same run, so
-that they can be compared between machines. Modules are compiled first, as pip leaves them. A part is
-short enough to halt all else meanwhile.
+that they can be compared between machines. Modules are compiled first, as pip leaves them. A part
+is short enough to halt all else meanwhile.
 """
 
 from __future__ import annotations
