@@ -1,4 +1,4 @@
-"""What was asked of detection, sizes, calibration and serial scans, beside what was measured.
+"""What was asked of detection, sizes, calibration, serial scans and speed, beside what was found.
 
 Other benchmarks say it themselves, in tables whose rows begin with what and how much was asked.
 """
@@ -170,8 +170,28 @@ def _serial() -> Iterator[Asked]:
                 off("mean, mm"), -1, 1, "{:+.1f}")  # fmt: skip
 
 
+def _speed() -> Iterator[Asked]:
+    whole, title = "speed-whole", "`miliary run`"
+    for row, most, words in (("as it is", 8, ""), ("no calibration", 6, ", without calibration")):
+        yield Asked(whole, title, f"CPU time of 400 slices, in Gaussian filters of them{words}",
+                    f"at most {most}", lambda cells, row=row: cells[""] == row,
+                    first("Gaussians"), high=most)  # fmt: skip
+    yield Asked(whole, title, "wall time of 400 slices on 2 cores, s", "at most 20", lambda _: True,
+                first("wall s"), high=20, form="{:.1f}")  # fmt: skip
+    yield Asked(whole, title, "memory for 400 slices, MB", "at most 2,500", lambda _: True,
+                first("peak MB"), high=2500, form="{:.0f}")  # fmt: skip
+    yield Asked("speed-slices", "Growth", "memory for 1,200 slices, MB", "at most 6,000",
+                lambda row: row["slices"] == "1200", first("peak MB"), high=6000,
+                form="{:.0f}")  # fmt: skip
+    yield Asked("speed-start", "Start", "seconds until the help, or the package, is there",
+                "at most 0.3", lambda _: True, first("wall s, best of 5"), high=0.3)  # fmt: skip
+
+
 #: By the name of the result that holds them.
-ALL = (*_sensitivity(), *_places(), *_sizes(), *_calibration(), *_dense(), *_serial())
+ALL = (
+    *(*_sensitivity(), *_places(), *_sizes(), *_calibration(), *_dense(), *_serial()),
+    *_speed(),
+)
 
 
 def met(limit: str, measured: str) -> str:
