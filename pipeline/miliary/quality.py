@@ -10,7 +10,8 @@ from miliary.anatomy import Anatomy
 from miliary.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from miliary.config.quality import QualitySettings
 from miliary.findings import FWHM_PER_SIGMA, ImageQuality
-from miliary.kernels.edgefit import EdgeFit, find_faces, fit_edges, spread_across
+from miliary.kernels.edgefit import EdgeFit, fit_edges, spread_across
+from miliary.kernels.faces import find_faces
 from miliary.kernels.inside import choose_inside
 from miliary.kernels.noise import deviations, gather_cubes
 from miliary.kernels.overshoot import Overshoot, halo_across, width_in_plane

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import oracles_quality as oracles
-from miliary.kernels.edgefit import find_faces, fit_edges, spread_across
+from miliary.kernels.edgefit import fit_edges, spread_across
 
 SHAPE, SPACING = (19, 23, 29), np.array([1.25, 0.7, 0.8])
 MIDDLE = np.array([[9.0, 11.0, 14.0]])
@@ -114,30 +114,6 @@ def test_no_places_give_no_edges():
 def test_lengths_must_be_positive():
     with pytest.raises(ValueError, match=r"must be positive, got 1\.0, 2\.2 and 0\.0"):
         fit_edges(np.zeros(SHAPE), MIDDLE, SPACING, **{**LENGTHS, "width_mm": 0.0})
-
-
-def test_faces_lie_between_a_voxel_inside_and_one_outside():
-    mask = np.zeros((4, 5, 6), bool)
-    mask[1:3, 2, 3:5] = True
-    assert_array_equal(
-        find_faces(mask, 0, 99), [(0.5, 2, 3), (0.5, 2, 4), (2.5, 2, 3), (2.5, 2, 4)]
-    )
-    assert sorted(map(tuple, find_faces(mask, 1, 99).tolist())) == [
-        (z, y, x) for z in (1, 2) for y in (1.5, 2.5) for x in (3, 4)
-    ]
-    assert sorted(map(tuple, find_faces(mask, 2, 99).tolist())) == [
-        (z, 2, x) for z in (1, 2) for x in (2.5, 4.5)
-    ]
-
-
-def test_faces_are_thinned_evenly_and_the_border_is_none():
-    mask = np.zeros((9, 9, 9), bool)
-    mask[4:] = True
-    some = find_faces(mask, 0, 10)
-    assert len(some) == 10
-    assert set(some[:, 0]) == {3.5}
-    assert np.ptp(some[:, 1]) == 8
-    assert find_faces(np.ones((3, 4, 5), bool), 1, 10).shape == (0, 3)
 
 
 def test_widths_part_into_those_along_z_and_in_plane(rng):
