@@ -15,7 +15,7 @@ import pytest
 
 import miliary
 import oracles_cli
-from miliary.cohort import apart
+from miliary.cohort import apart, launch
 from miliary.cohort.apart import Unwanted, call_apart, end_servers, get_ready, n_busy
 from miliary.cohort.frames import FrameReader, Order, ready, send_frame
 
@@ -282,3 +282,10 @@ def test_a_process_that_may_have_threads_does_not_fork_a_server(tmp_path, before
     lines = in_new_process(tmp_path / "case-1", before=before, after=after).stdout.splitlines()
     assert lines[0].endswith("whole  [('half', 0.5)]")
     assert lines[2] == "Popen"
+
+
+def test_a_fork_that_the_system_has_forgotten_has_ended():
+    """As where SIGCHLD is ignored: nobody can ask for its status twice."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert launch._Fork(process.pid).wait(5) == 0

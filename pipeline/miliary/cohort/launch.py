@@ -78,15 +78,23 @@ def launch_fork(imports: tuple[str, ...]) -> Launched:
     # What is here already is nobody's garbage: a process that looked through it would copy it.
     gc.freeze()
     # What is to be written would be written twice.
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
     reading, orders = os.pipe()
     answers, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _serve(reading, writing)
-    os.close(reading)
-    os.close(writing)
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(orders)
+        os.close(answers)
+        raise
+    else:
+        if pid == 0:
+            _serve(reading, writing)
+    finally:
+        os.close(reading)
+        os.close(writing)
     return Launched(_Fork(pid), orders, answers)
 
 
@@ -147,14 +155,20 @@ class _Fork:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._status: int | None = None
+        self._asking = threading.Lock()
 
     def poll(self) -> int | None:
         """Give its exit status; None where it has not ended."""
-        if self._status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self._status = os.waitstatus_to_exitcode(status)
-        return self._status
+        with self._asking:
+            if self._status is None:
+                try:
+                    pid, status = os.waitpid(self.pid, os.WNOHANG)
+                except ChildProcessError:
+                    # Where ended children are not waited for, the system keeps no status of them.
+                    pid, status = self.pid, 0
+                if pid:
+                    self._status = os.waitstatus_to_exitcode(status)
+            return self._status
 
     def wait(self, timeout: float | None = None) -> int:
         """Give its exit status when it has ended; `subprocess.TimeoutExpired` if not in time."""

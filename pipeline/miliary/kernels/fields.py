@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -180,7 +180,7 @@ class _Scale:
         return _scale(tuple(np.asarray(spacing_mm, float).tolist()))
 
 
-@cache
+@lru_cache(maxsize=8)
 def _scale(spacing_mm: tuple[float, ...]) -> _Scale:
     costs = Costs.of(spacing_mm, _EXACT_MM)
     near = costs.table_mm()

@@ -17,7 +17,7 @@ from miliary.kernels.slabs import cut_with_halo, on_threads, over_slabs, slab_of
 _TRUNCATE_SIGMAS = 4.0
 #: Standard deviations below this, in voxels, count as this one, so that 0 can be divided by.
 _NARROWEST = 1e-6
-#: Slices and voxels of the slabs that are handed on.
+#: Voxels of the slabs that are handed on.
 _SLAB_VOXELS = 2**22
 #: Rows and columns of the blocks of a slab that are blurred or left out.
 _BLOCK = 32
