@@ -271,7 +271,7 @@ def draw() -> None:
             # An edge would hide what is narrow.
             edge = {"edgecolor": "white"} if width > 5 else {}
             left.barh(y, width, left=at, height=0.6, **edge)
-            if width > 18:
+            if width > 24:
                 word = row[0].split(":")[0].split()[0]
                 left.text(at + width / 2, y, word, ha="center", va="center", size=7)
             at += width

@@ -36,10 +36,11 @@ def eigenvalues_at(
         Eigenvalues, ascending.
     """
     result = np.empty((3, len(flat_index)), np.float32)
+    voxels = Stencil.anywhere(smoothed, flat_index, spacing_mm)
 
     def work(start: int) -> None:
         part = slice(start, start + _CHUNK)
-        near = Stencil.anywhere(smoothed, flat_index[part], spacing_mm)
+        near = voxels.take(part)
         result[:, part] = symmetric_eigenvalues(np.concatenate([near.straight(), near.mixed()]))
 
     on_threads(work, range(0, len(flat_index), _CHUNK))

@@ -79,10 +79,11 @@ def sheet_differences(
     """
     steps = sheet_steps(spacing_mm, width_mm)
     differences = np.empty((9, len(flat_index)), np.float32)
+    voxels = Stencil.anywhere(smoothed, flat_index, steps)
 
     def work(start: int) -> None:
         part = slice(start, start + _CHUNK)
-        near = Stencil.anywhere(smoothed, flat_index[part], steps)
+        near = voxels.take(part)
         differences[:3, part], differences[3:6, part] = near.straight(), near.mixed()
         differences[6:, part] = near.gradient()
 

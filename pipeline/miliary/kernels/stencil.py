@@ -59,12 +59,12 @@ class Stencil:
         z, y, x = (at + 1 for at in place)
         return cls(framed, np.ravel_multi_index((z, y, x), framed.shape), spacing_mm)
 
-    def take(self, rows: BoolArray | IntArray) -> Stencil:
+    def take(self, rows: BoolArray | IntArray | slice) -> Stencil:
         """Choose among the voxels.
 
         Parameters
         ----------
-        rows : (N,) bool or (M,) int
+        rows : (N,) bool, (M,) int or slice
             Which ones.
 
         Returns
